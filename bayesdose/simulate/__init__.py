@@ -1,0 +1,13 @@
+"""Cohorts with a known truth, made from mechanism or from the regression model itself."""
+
+from bayesdose.simulate.cohort import dose_cohort
+from bayesdose.simulate.parameters import MechanismParameters, SiteKind
+from bayesdose.simulate.regression import RegressionParameters, draw_regression_doses
+
+__all__ = [
+    "MechanismParameters",
+    "RegressionParameters",
+    "SiteKind",
+    "dose_cohort",
+    "draw_regression_doses",
+]
