@@ -1,0 +1,1 @@
+"""Absorbed-dose models: specification, two engines, prediction, validation."""

@@ -1,0 +1,1 @@
+"""The collapsed engine: coefficients and patient effects integrated out exactly, in JAX."""

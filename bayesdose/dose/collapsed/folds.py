@@ -1,0 +1,239 @@
+"""Leave patients out: every fold is one more target on the same θ.
+
+The draws that served the whole table are weighted to each fold's posterior. Where the Pareto k̂ of
+those weights is too high, θ is sampled anew for that fold: that is the refit.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import logsumexp
+
+from bayesdose.dose.collapsed import density, engine, proposal
+from bayesdose.dose.collapsed.density import Fold
+from bayesdose.dose.collapsed.draws import posterior_draws
+from bayesdose.dose.collapsed.engine import Problem, Sampled
+from bayesdose.dose.posterior import Draws, resample
+
+#: Fewest effective draws that a fold's weights may be worth before it is sampled anew.
+MIN_ESS = 400.0
+#: θ kept for reweighting all folds; bounds time and memory when many were drawn.
+MAX_SHARED = 8000
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fold to evaluate.
+
+    Parameters
+    ----------
+    label : str
+        Patient or centre left out.
+    keep : numpy.ndarray of shape (P,)
+        1 for a patient trained on.
+    mapping : numpy.ndarray of shape (p, p)
+        T, into the fold's own standardisation.
+    problem : Problem or None
+        Rows of its own, where the fold's columns are not a rescaling of the whole table's;
+        None shares the whole table's.
+    """
+
+    label: str
+    keep: np.ndarray
+    mapping: np.ndarray
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One fold evaluated.
+
+    Parameters
+    ----------
+    log_density : float
+        log p(y left out | y kept) on the log-dose scale, joint over the rows left out.
+    mcse : float
+        Monte-Carlo standard error of ``log_density``.
+    pareto_k : float
+        k̂ of the weights that were used; NaN after NUTS.
+    adapted : bool
+        Whether θ was sampled anew for this fold.
+    weight_ess : float
+    theta : numpy.ndarray of shape (S, d)
+        Draws of θ.
+    weights : numpy.ndarray of shape (S,)
+        Summing to 1.
+    """
+
+    log_density: float
+    mcse: float
+    pareto_k: float
+    adapted: bool
+    weight_ess: float
+    theta: np.ndarray
+    weights: np.ndarray
+
+
+def evaluate(
+    problem: Problem, sampled: Sampled, tasks: list[Task], rng: np.random.Generator, ess: float
+) -> list[Outcome]:
+    """Evaluate every fold.
+
+    Parameters
+    ----------
+    problem : Problem
+        The whole table.
+    sampled : Sampled
+        θ of the whole table.
+    tasks : list of Task
+        Folds.
+    rng : numpy.random.Generator
+        Source of randomness.
+    ess : float
+        Effective draws wanted of a fold that is sampled anew.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the tasks.
+    """
+    theta, log_q = _shared_draws(problem, sampled)
+    shared = [task for task in tasks if task.problem is None]
+    found: dict[str, Outcome] = {}
+    if shared:
+        posterior, held = _densities(problem, theta, shared)
+        for j, task in enumerate(shared):
+            found[task.label] = _weigh(theta, posterior[:, j] - log_q, held[:, j])
+    for task in tasks:
+        if task.problem is not None:
+            posterior, held = _densities(task.problem, theta, [task])
+            found[task.label] = _weigh(theta, posterior[:, 0] - log_q, held[:, 0])
+        if _poor(found[task.label]):
+            found[task.label] = _refit(problem, task, found[task.label], sampled, rng, ess)
+    return [found[task.label] for task in tasks]
+
+
+def fold_draws(
+    problem: Problem,
+    tasks: list[Task],
+    outcomes: list[Outcome],
+    draws: int,
+    rng: np.random.Generator,
+) -> list[Draws]:
+    """Equally weighted posterior draws of every fold, in its own coordinates.
+
+    Parameters
+    ----------
+    problem : Problem
+        The whole table.
+    tasks : list of Task
+        Folds.
+    outcomes : list of Outcome
+        What `evaluate` gave.
+    draws : int
+        Draws a fold.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    list of Draws
+    """
+    out = []
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        index = resample(outcome.weights, draws, rng)
+        own = task.problem or problem
+        hyper, gram = engine.totals(own, outcome.theta[index], _on(own, task.keep))
+        flat = np.full(draws, np.nan)
+        out.append(posterior_draws(hyper, gram, task.mapping, flat, rng, chains=1))
+    return out
+
+
+def _shared_draws(problem: Problem, sampled: Sampled) -> tuple[np.ndarray, np.ndarray]:
+    """θ and the log density that they were drawn from, up to a constant."""
+    if sampled.weighted is None:
+        theta, log_q = sampled.theta, sampled.log_posterior
+    else:
+        theta = sampled.weighted.theta
+        log_q = sampled.weighted.log_target - sampled.weighted.log_ratio
+    return theta[:MAX_SHARED], log_q[:MAX_SHARED]
+
+
+def _densities(
+    problem: Problem, theta: np.ndarray, tasks: list[Task]
+) -> tuple[np.ndarray, np.ndarray]:
+    with engine.double_precision(problem.device):
+        folds = Fold(
+            jnp.asarray(np.stack([task.keep for task in tasks])),
+            jnp.asarray(np.stack([task.mapping for task in tasks])),
+        )
+        posterior, held = density.fold_densities(
+            problem.space, engine.padded(theta), problem.stats, folds, problem.counts
+        )
+        return np.asarray(posterior)[: len(theta)], np.asarray(held)[: len(theta)]
+
+
+def _weigh(theta: np.ndarray, log_ratio: np.ndarray, held: np.ndarray) -> Outcome:
+    from bayesdose._arviz import pareto_smoothed
+
+    weights, pareto_k = pareto_smoothed(np.where(np.isfinite(log_ratio), log_ratio, -np.inf))
+    value, mcse = log_mean(weights, held)
+    return Outcome(value, mcse, pareto_k, False, float(1 / (weights**2).sum()), theta, weights)
+
+
+def log_mean(weights: np.ndarray, log_values: np.ndarray) -> tuple[float, float]:
+    """Log of a weighted mean of exponentials, and its Monte-Carlo standard error.
+
+    Parameters
+    ----------
+    weights : numpy.ndarray of shape (S,)
+        Summing to 1.
+    log_values : numpy.ndarray of shape (S,)
+
+    Returns
+    -------
+    value, error : float
+    """
+    value = float(logsumexp(log_values, b=weights))
+    relative = np.exp(log_values - value)
+    return value, float(np.sqrt((weights**2 * (relative - 1) ** 2).sum()))
+
+
+def _poor(outcome: Outcome) -> bool:
+    limit = proposal.threshold(len(outcome.weights))
+    return not outcome.pareto_k < limit or outcome.weight_ess < MIN_ESS
+
+
+def _refit(
+    problem: Problem,
+    task: Task,
+    outcome: Outcome,
+    sampled: Sampled,
+    rng: np.random.Generator,
+    ess: float,
+) -> Outcome:
+    own = task.problem or problem
+    fold = _fold(own, task)
+    # a few good draws say more about the fold's place than none; a bad set starts at its mode
+    first = sampled.proposal if outcome.weight_ess > 20 * len(sampled.theta[0]) else None
+    found = engine.explore(own, fold, int(ess), rng, first=first)
+    if found.weighted is not None:
+        theta, weights = found.weighted.theta, found.weighted.weights
+        pareto_k = found.weighted.pareto_k
+    else:
+        theta, pareto_k = found.theta, float("nan")
+        weights = np.full(len(theta), 1 / len(theta))
+    _, held = _densities(own, theta, [task])
+    value, mcse = log_mean(weights, held[:, 0])
+    return Outcome(value, mcse, pareto_k, True, float(1 / (weights**2).sum()), theta, weights)
+
+
+def _fold(problem: Problem, task: Task) -> Fold:
+    with engine.double_precision(problem.device):
+        return Fold(jnp.asarray(task.keep), jnp.asarray(task.mapping))
+
+
+def _on(problem: Problem, keep: np.ndarray) -> object:
+    with engine.double_precision(problem.device):
+        return jnp.asarray(keep)

@@ -1,0 +1,135 @@
+"""Where the training table has been: flags rows that a prediction would have to extrapolate to."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdose.dose.design import Encoding, Rows
+
+#: Columns whose value describes how a row was made; a value not seen in training is flagged.
+PROTOCOL = ("pet_tracer", "therapy_ligand", "centre", "scanner", "dose_method")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Ranges, leverage and protocol values of the training table.
+
+    Parameters
+    ----------
+    low, high : list of float
+        Range of each coefficient's column before scaling, in its tissue's rows.
+    inverse : list of list of list of float
+        (X'X)⁻¹ of each tissue, standardised columns; pseudo-inverse.
+    max_leverage : list of float
+        Largest x'(X'X)⁻¹x among a tissue's training rows.
+    seen : dict of list of str
+        Protocol column → values.
+    """
+
+    low: list[float]
+    high: list[float]
+    inverse: list[list[list[float]]]
+    max_leverage: list[float]
+    seen: dict[str, list[str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dict for JSON.
+
+        Returns
+        -------
+        dict
+        """
+        return asdict(self)
+
+
+def learn(encoding: Encoding, rows: Rows, frame: pd.DataFrame) -> Domain:
+    """Domain of a training table.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Learnt model.
+    rows : Rows
+        Training rows.
+    frame : pandas.DataFrame
+        The same rows as a table.
+
+    Returns
+    -------
+    Domain
+    """
+    low = np.zeros(encoding.n_coefficients)
+    high = np.zeros(encoding.n_coefficients)
+    inverse, largest = [], []
+    for k, block in enumerate(encoding.blocks):
+        mine = rows.tissue == k
+        low[block], high[block] = rows.raw[mine, block].min(0), rows.raw[mine, block].max(0)
+        x = rows.x[mine, block]
+        inverse.append(np.linalg.pinv(x.T @ x).tolist())
+        largest.append(float(_leverage(x, np.asarray(inverse[-1])).max()))
+    seen = {
+        name: sorted({str(value) for value in frame[name].dropna()})
+        for name in PROTOCOL
+        if name in frame.columns
+    }
+    return Domain(low.tolist(), high.tolist(), inverse, largest, seen)
+
+
+def reasons(
+    domain: Domain, encoding: Encoding, rows: Rows, frame: pd.DataFrame
+) -> list[str]:
+    """Why each row lies outside the training table; empty text where it does not.
+
+    Parameters
+    ----------
+    domain : Domain
+        Of the training table.
+    encoding : Encoding
+        Learnt model.
+    rows : Rows
+        Rows to predict.
+    frame : pandas.DataFrame
+        The same rows as a table.
+
+    Returns
+    -------
+    list of str
+    """
+    found: list[list[str]] = [[] for _ in rows.tissue]
+    for k, block in enumerate(encoding.blocks):
+        mine = np.flatnonzero(rows.tissue == k)
+        raw = rows.raw[mine, block]
+        for j, name in enumerate(encoding.columns(k)):
+            low, high = domain.low[block.start + j], domain.high[block.start + j]
+            slack = 1e-9 * max(1.0, abs(low), abs(high))
+            outside = (raw[:, j] < low - slack) | (raw[:, j] > high + slack)
+            for i in mine[outside]:
+                value = rows.raw[i, block.start + j]
+                found[i].append(f"{name} = {value:.4g} outside {low:.4g} to {high:.4g}")
+        leverage = _leverage(rows.x[mine, block], np.asarray(domain.inverse[k]))
+        for i, value in zip(mine, leverage, strict=True):
+            if value > domain.max_leverage[k] * (1 + 1e-9) and not found[i]:
+                found[i].append(
+                    f"combination of covariates unlike any in training (leverage {value:.3g} "
+                    f"above {domain.max_leverage[k]:.3g})"
+                )
+    _protocol(found, domain.seen, frame)
+    return ["; ".join(words) for words in found]
+
+
+def _protocol(
+    found: list[list[str]], seen: Mapping[str, list[str]], frame: pd.DataFrame
+) -> None:
+    for name, values in seen.items():
+        if name not in frame.columns:
+            continue
+        for i, value in enumerate(frame[name]):
+            if pd.notna(value) and str(value) not in values:
+                found[i].append(f"{name} {value!s} not in training")
+
+
+def _leverage(x: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    return np.einsum("ni,ij,nj->n", x, inverse, x)

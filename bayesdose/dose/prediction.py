@@ -1,0 +1,577 @@
+"""Predictions of a fitted model as tables: checks, conditioning, draws, summaries."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesdose._arviz import PARETO_K_LIMIT
+from bayesdose.dose import design, domain, moments
+from bayesdose.dose.conditional import draw_latents, log_density, patient_gram
+from bayesdose.dose.design import Rows
+from bayesdose.dose.predict import KINDS, TARGETS, Measured, condition, log_dose_draws
+from bayesdose.dose.spec import ModelSpec
+from bayesdose.dose.training import Fitted, Training, check_table, encode_new
+from bayesdose.dose.tree import posterior_tree
+from bayesdose.errors import ConfigError, PredictionError
+from bayesdose.evaluate import hdi
+
+#: Patient effects above this many values are drawn only when they are asked for by prediction.
+MAX_EFFECTS = 10**7
+AGGREGATES = ("mean", "mass_mean", "max", "min")
+_LABELS = ("patient_id", "site_id", "tissue", "cycle")
+
+
+class PredictionWarning(UserWarning):
+    """Something to know before a prediction is used."""
+
+
+def predict(
+    fitted: Fitted,
+    new: pd.DataFrame,
+    kind: str,
+    given: pd.DataFrame | None,
+    target: str,
+    aggregate: Mapping[str, str] | None,
+    hdi_prob: float,
+    random_seed: int | None,
+) -> pd.DataFrame:
+    """Table of predictions; see `bayesdose.DoseModel.predict`.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    new, kind, given, target, aggregate, hdi_prob, random_seed
+        As in `bayesdose.DoseModel.predict`.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    if not 0 < hdi_prob < 1:
+        raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
+    found = _draw(fitted, new, kind, given, target, random_seed)
+    table = found.labels.assign(**summarise(found.gy, hdi_prob))
+    table["extrapolation"] = domain.reasons(
+        fitted.domain, fitted.encoding, found.rows, found.frame
+    )
+    gy = found.gy
+    if aggregate is not None:
+        index, weights = _aggregation(found, aggregate)
+        gy = _aggregated(found.gy, weights, index, aggregate)
+        reasons = table["extrapolation"]
+        table = index.drop(columns="members").assign(**summarise(gy, hdi_prob))
+        table["extrapolation"] = [
+            "; ".join(dict.fromkeys(word for word in reasons.iloc[m] if word))
+            for m in index["members"]
+        ]
+    _forget_infinite(fitted, found, table, kind, aggregated=aggregate is not None)
+    table.attrs = {**found.attrs, "interval": "hdi", "hdi_prob": hdi_prob}
+    return table
+
+
+def draw(
+    fitted: Fitted,
+    new: pd.DataFrame,
+    kind: str,
+    given: pd.DataFrame | None,
+    target: str,
+    aggregate: Mapping[str, str] | None,
+    random_seed: int | None,
+) -> xr.DataArray:
+    """Joint predictive draws; see `bayesdose.DoseModel.predict_draws`.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    new, kind, given, target, aggregate, random_seed
+        As in `bayesdose.DoseModel.predict_draws`.
+
+    Returns
+    -------
+    xarray.DataArray of dims (chain, draw, site), Gy
+    """
+    found = _draw(fitted, new, kind, given, target, random_seed)
+    gy, labels = found.gy, found.labels
+    if aggregate is not None:
+        index, weights = _aggregation(found, aggregate)
+        gy = _aggregated(gy, weights, index, aggregate)
+        labels = index.drop(columns="members")
+    return _data_array(gy, labels, fitted.draws.chains, found.attrs)
+
+
+def probability_above(
+    fitted: Fitted,
+    new: pd.DataFrame,
+    gy: float,
+    kind: str,
+    given: pd.DataFrame | None,
+    target: str,
+    aggregate: Mapping[str, str] | None,
+    random_seed: int | None,
+) -> pd.Series:
+    """Predictive probability above a dose; see `bayesdose.DoseModel.probability_above`.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    new, gy, kind, given, target, aggregate, random_seed
+        As in `bayesdose.DoseModel.probability_above`.
+
+    Returns
+    -------
+    pandas.Series
+    """
+    if not np.isfinite(gy) or gy < 0:
+        raise ConfigError(f"gy: got {gy!r}; give a dose of at least 0 Gy")
+    found = draw(fitted, new, kind, given, target, aggregate, random_seed)
+    share = (found > gy).mean(("chain", "draw")).to_numpy()
+    index = new.index if aggregate is None else pd.RangeIndex(len(share))
+    return pd.Series(share, index=index, name=f"probability_above_{gy:g}_gy")
+
+
+def prior_predictive(
+    spec: ModelSpec,
+    fitted: Fitted | None,
+    sites: pd.DataFrame,
+    draws: int,
+    random_seed: int,
+) -> xr.DataArray:
+    """Draws of new patients from the priors; see `bayesdose.DoseModel.prior_predictive`.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    fitted : Fitted or None
+        Its fit, whose encoding is then used.
+    sites : pandas.DataFrame
+        Site table.
+    draws : int
+        Draws in total.
+    random_seed : int
+        Seed.
+
+    Returns
+    -------
+    xarray.DataArray of dims (chain, draw, site), Gy
+    """
+    from bayesdose.dose.collapsed.prior import prior_draws
+
+    rng = np.random.default_rng(random_seed)
+    clean = check_table(sites, spec, response_required=False)
+    if fitted is None:
+        encoding, rows = design.learn(clean, spec)
+    else:
+        encoding, rows = fitted.encoding, fitted.encoding.rows(clean)
+    n_patients = [len(set(rows.patient[rows.tissue == k])) for k in range(len(encoding.tissues))]
+    found = prior_draws(encoding, n_patients, draws, rng)
+    log_dose = log_dose_draws(
+        encoding, found, rows, kind="new_patient", target="true", measured={}, rng=rng
+    )
+    attrs = {"kind": "prior", "target": "true", "units": "Gy"}
+    return _data_array(np.exp(log_dose), _labels(clean, spec), found.chains, attrs)
+
+
+def log_predictive_density(fitted: Fitted, sites: pd.DataFrame, kind: str) -> pd.Series:
+    """Joint log density by patient; see `bayesdose.DoseModel.log_predictive_density`.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    sites : pandas.DataFrame
+        Site table with measured doses.
+    kind : str
+        As in `bayesdose.DoseModel.predict`.
+
+    Returns
+    -------
+    pandas.Series
+        By patient; log density in 1/Gy for each site.
+    """
+    _check_choice("kind", kind, KINDS)
+    _check_kind(fitted, sites, kind, None)
+    frame, rows = encode_new(fitted, sites, response_required=True)
+    if fitted.draws.precision is None:
+        from bayesdose.dose.pymc_engine import log_density as marginal
+
+        if kind == "known_patient":
+            raise PredictionError(
+                "kind='known_patient' densities need a likelihood that collapses: fit with "
+                "engine='collapsed'"
+            )
+        by_draw = marginal(fitted.encoding, fitted.draws, rows, kind)
+        values = _log_mean_exp(by_draw)
+        return pd.Series(values, index=pd.Index(rows.patients, name="patient_id"), name="elpd")
+    out = {}
+    for code, label in enumerate(rows.patients):
+        mine = rows.take(rows.patient == code).compact()
+        if kind == "known_patient":
+            measured = _measured(fitted, frame[rows.patient == code], None, as_given=True)
+            by_draw = _density_given(fitted, measured[label])
+        else:
+            gram, log_det = patient_gram(
+                fitted.encoding, fitted.draws, mine, effects=kind == "new_patient"
+            )
+            by_draw = log_density(
+                fitted.draws.precision, fitted.draws.shift, gram, log_det, len(mine.tissue)
+            )
+        out[label] = float(_log_mean_exp(by_draw[:, None])[0] - mine.log_dose.sum())
+    return pd.Series(out, name="elpd").rename_axis("patient_id")
+
+
+def tree(fitted: Fitted) -> xr.DataTree:
+    """Posterior as a DataTree, patient effects drawn where they are few enough to hold.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+
+    Returns
+    -------
+    xarray.DataTree
+    """
+    draws, training = fitted.draws, fitted.training
+    rows = training.rows if training is not None else None
+    if draws.patient_effect is None and rows is not None and rows.z.shape[1]:
+        size = len(draws) * len(rows.patients) * rows.z.shape[1]
+        if size <= MAX_EFFECTS and fitted.encoding.spec.likelihood == "lognormal":
+            rng = np.random.default_rng([fitted.info["random_seed"], 2])
+            effects = [
+                draw_latents(
+                    fitted.encoding, draws, rows.take(rows.patient == i).compact(), rng
+                ).u
+                for i in range(len(rows.patients))
+            ]
+            draws = replace(draws, patient_effect=np.stack(effects, axis=1))
+    return posterior_tree(fitted.encoding, draws, rows, fitted.info)
+
+
+def needs_training(fitted: Fitted, what: str) -> Training:
+    """The training table, or an error that says how to keep it.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    what : str
+        What needs it.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    PredictionError
+        When the model was saved without its rows.
+    """
+    if fitted.training is None:
+        raise PredictionError(
+            f"{what} needs the training rows, and this model was saved without them: save it with "
+            "include_patients=True"
+        )
+    return fitted.training
+
+
+def summarise(gy: np.ndarray, hdi_prob: float) -> dict[str, np.ndarray]:
+    """Mean, median, sd and highest-density interval of predictive draws.
+
+    Parameters
+    ----------
+    gy : numpy.ndarray of shape (S, n), Gy
+        Predictive draws.
+    hdi_prob : float
+        Mass of the interval.
+
+    Returns
+    -------
+    dict of numpy.ndarray of shape (n,), Gy
+    """
+    lower, upper = hdi(gy, hdi_prob)
+    return {
+        "mean": gy.mean(0),
+        "median": np.median(gy, axis=0),
+        "sd": gy.std(0, ddof=1),
+        "lower": lower,
+        "upper": upper,
+    }
+
+
+class _Drawn:
+    """Draws in Gy with the rows and labels that they belong to."""
+
+    def __init__(
+        self,
+        gy: np.ndarray,
+        rows: Rows,
+        frame: pd.DataFrame,
+        labels: pd.DataFrame,
+        attrs: dict[str, Any],
+    ) -> None:
+        self.gy, self.rows, self.frame, self.labels, self.attrs = gy, rows, frame, labels, attrs
+
+
+def _draw(
+    fitted: Fitted,
+    new: pd.DataFrame,
+    kind: str,
+    given: pd.DataFrame | None,
+    target: str,
+    random_seed: int | None,
+) -> _Drawn:
+    _check_choice("kind", kind, KINDS)
+    _check_choice("target", target, TARGETS)
+    spec = fitted.encoding.spec
+    _check_kind(fitted, new, kind, given)
+    # a dose in the rows to predict is not looked at
+    bare = new.drop(columns=[spec.response], errors="ignore")
+    frame = check_table(bare, spec, response_required=False)
+    seed = [fitted.info["random_seed"], 1] if random_seed is None else random_seed
+    rng = np.random.default_rng(seed)
+    draws, measured, pareto_k = fitted.draws, {}, float("nan")
+    if kind == "known_patient" or given is not None:
+        rows, measured = _with_measured(fitted, frame, given, known=kind == "known_patient")
+        _check_collapses(fitted)
+        found = condition(fitted.encoding, draws, measured, rng)
+        draws, pareto_k = found.draws, found.pareto_k
+        if pareto_k > PARETO_K_LIMIT:
+            warnings.warn(
+                f"the rows in `given` move the posterior far (Pareto k {pareto_k:.2f}, weights "
+                f"worth {found.weight_ess:.0f} draws): refit with them in the training table",
+                PredictionWarning,
+                stacklevel=4,
+            )
+    else:
+        rows = fitted.encoding.rows(frame)
+    log_dose = log_dose_draws(
+        fitted.encoding, draws, rows, kind=kind, target=target, measured=measured, rng=rng
+    )
+    attrs = {
+        "kind": kind,
+        "target": target,
+        "units": "Gy",
+        "given_rows": 0 if given is None else len(given),
+        "given_pareto_k": pareto_k,
+    }
+    return _Drawn(np.exp(log_dose), rows, frame, _labels(frame, spec), attrs)
+
+
+def _with_measured(
+    fitted: Fitted, frame: pd.DataFrame, given: pd.DataFrame | None, known: bool
+) -> tuple[Rows, dict[str, Measured]]:
+    """Encode new and measured rows together, so that cycles and sites share their codes."""
+    spec = fitted.encoding.spec
+    wanted = set(frame[spec.patient].astype(str))
+    parts = [frame.assign(**{_PART: 0})]
+    if fitted.training is not None:
+        trained = fitted.training.frame
+        again = set() if given is None else set(given[spec.patient].astype(str))
+        mine = trained[spec.patient].astype(str).isin(again | (wanted if known else set()))
+        parts.append(trained[mine].assign(**{_PART: 1}))
+    if given is not None:
+        clean = check_table(given, spec, response_required=True)
+        parts.append(clean.assign(**{_PART: 2}))
+    together = pd.concat(parts, ignore_index=True)
+    rows = fitted.encoding.rows(together)
+    part = together[_PART].to_numpy()
+    measured = {}
+    for code, label in enumerate(rows.patients):
+        mine = (rows.patient == code) & (part > 0)
+        if mine.any():
+            one = replace(rows.take(mine), patient=np.zeros(mine.sum(), int), patients=(label,))
+            measured[label] = Measured(one, part[mine] == 2)
+    return rows.take(part == 0), measured
+
+
+_PART = "bayesdose_part"
+
+
+def _measured(
+    fitted: Fitted, frame: pd.DataFrame, given: pd.DataFrame | None, as_given: bool
+) -> dict[str, Measured]:
+    _, measured = _with_measured(fitted, frame, frame if as_given else given, known=True)
+    return measured
+
+
+def _density_given(fitted: Fitted, known: Measured) -> np.ndarray:
+    """Log density of a patient's new rows given the patient's training rows, by draw."""
+    draws = fitted.draws
+    assert draws.precision is not None
+    assert draws.shift is not None
+    gram, log_det = patient_gram(fitted.encoding, draws, known.rows)
+    before, det_before = patient_gram(fitted.encoding, draws, known.rows.take(~known.is_new))
+    return log_density(
+        draws.precision, draws.shift, gram - before, log_det - det_before, int(known.is_new.sum())
+    )
+
+
+def _check_collapses(fitted: Fitted) -> None:
+    if fitted.draws.precision is None:
+        raise PredictionError(
+            "conditioning on measured rows is exact with the collapsed engine only: fit with "
+            "engine='collapsed'"
+        )
+
+
+def _check_kind(
+    fitted: Fitted, new: pd.DataFrame, kind: str, given: pd.DataFrame | None
+) -> None:
+    spec = fitted.encoding.spec
+    if spec.patient not in new.columns:
+        return  # the table check reports it with everything else
+    wanted = list(dict.fromkeys(new[spec.patient].astype(str)))
+    has_given = (
+        set()
+        if given is None or spec.patient not in given.columns
+        else set(given[spec.patient].astype(str))
+    )
+    if given is not None and fitted.training is not None:
+        _check_not_trained(fitted.training, given, spec)
+    if kind != "known_patient":
+        return
+    trained = set(fitted.training.rows.patients) if fitted.training is not None else set()
+    unknown = [label for label in wanted if label not in trained | has_given]
+    if unknown and fitted.training is None and not has_given:
+        needs_training(fitted, "kind='known_patient' without given rows")
+    if unknown:
+        raise PredictionError(
+            f"kind='known_patient': patient {unknown[0]!r} was neither in training nor in given; "
+            "give measured rows of this patient, or use kind='new_patient'"
+        )
+
+
+def _check_not_trained(training: Training, given: pd.DataFrame, spec: ModelSpec) -> None:
+    names = [spec.patient, *(n for n in ("site_id", "cycle") if n in training.frame.columns)]
+    usable = [name for name in names if name in given.columns or name == "cycle"]
+    if "site_id" not in usable:
+        return
+    fresh = given if "cycle" in given.columns else given.assign(cycle=1)
+    old = {tuple(map(str, row)) for row in training.frame[usable].itertuples(index=False)}
+    for row in fresh[usable].itertuples(index=False):
+        key = tuple(map(str, row))
+        if key in old:
+            words = ", ".join(f"{n} {v}" for n, v in zip(usable, key, strict=True))
+            raise PredictionError(
+                f"given: the row {words} was in training and would count twice; leave it out"
+            )
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name}: got {value!r}; allowed are {', '.join(allowed)}")
+
+
+def _labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    names = dict(zip(_LABELS, (spec.patient, "site_id", spec.by, "cycle"), strict=True))
+    return pd.DataFrame(
+        {
+            label: frame[name] if name in frame.columns else ""
+            for label, name in names.items()
+        },
+        index=frame.index,
+    )
+
+
+def _forget_infinite(
+    fitted: Fitted, found: _Drawn, table: pd.DataFrame, kind: str, aggregated: bool
+) -> None:
+    no_mean, no_sd = moments.infinite(fitted.encoding, found.rows, kind)
+    if aggregated:  # the heaviest tail of its members decides
+        no_mean = np.full(len(table), bool(no_mean.any()))
+        no_sd = np.full(len(table), bool(no_sd.any()))
+    table.loc[no_mean, "mean"] = np.nan
+    table.loc[no_sd, "sd"] = np.nan
+    if no_sd.any():
+        what = "mean and sd are" if no_mean.any() else "sd is"
+        warnings.warn(
+            f"{what} infinite under the priors of some rows and reported as NaN: use the median "
+            "and the interval, or half-normal priors with scale 0.5 or less",
+            PredictionWarning,
+            stacklevel=4,
+        )
+
+
+def _aggregation(
+    found: _Drawn, aggregate: Mapping[str, str]
+) -> tuple[pd.DataFrame, np.ndarray | None]:
+    for tissue, how in aggregate.items():
+        _check_choice(f"aggregate[{tissue!r}]", how, AGGREGATES)
+        if tissue not in set(found.labels["tissue"]):
+            present = ", ".join(sorted({str(t) for t in found.labels["tissue"]}))
+            raise PredictionError(
+                f"aggregate names tissue {tissue!r}, which the table does not have; it has "
+                f"{present}"
+            )
+    labels = found.labels.reset_index(drop=True)
+    chosen = labels[labels["tissue"].isin(list(aggregate))]
+    grouped = chosen.groupby(["patient_id", "tissue", "cycle"], sort=False).indices
+    index = pd.DataFrame(
+        [
+            {
+                "patient_id": patient,
+                "site_id": aggregate[tissue],
+                "tissue": tissue,
+                "cycle": cycle,
+                "members": chosen.index.to_numpy()[members],
+            }
+            for (patient, tissue, cycle), members in grouped.items()
+        ]
+    )
+    mass = None
+    if "mass_mean" in aggregate.values():
+        if "mass_g" not in found.frame.columns or found.frame["mass_g"].isna().any():
+            raise PredictionError(
+                "aggregate 'mass_mean' needs the column mass_g on every row; give it, or use 'mean'"
+            )
+        mass = found.frame["mass_g"].to_numpy(float)
+    return index, mass
+
+
+def _aggregated(
+    gy: np.ndarray, mass: np.ndarray | None, index: pd.DataFrame, aggregate: Mapping[str, str]
+) -> np.ndarray:
+    out = np.empty((len(gy), len(index)))
+    for j, (tissue, members) in enumerate(zip(index["tissue"], index["members"], strict=True)):
+        how = aggregate[tissue]
+        part = gy[:, members]
+        if how == "mass_mean":
+            assert mass is not None
+            out[:, j] = part @ (mass[members] / mass[members].sum())
+        else:
+            out[:, j] = {"mean": part.mean, "max": part.max, "min": part.min}[how](axis=1)
+    return out
+
+
+def _data_array(
+    gy: np.ndarray, labels: pd.DataFrame, chains: int, attrs: dict[str, Any]
+) -> xr.DataArray:
+    shaped = gy.reshape(chains, len(gy) // chains, gy.shape[1])
+    return xr.DataArray(
+        shaped,
+        dims=("chain", "draw", "site"),
+        coords={
+            "chain": range(chains),
+            "draw": range(shaped.shape[1]),
+            "site": range(gy.shape[1]),
+            **{name: ("site", labels[name].astype(str).to_numpy()) for name in _LABELS},
+        },
+        name="absorbed_dose_gy",
+        attrs=attrs,
+    )
+
+
+def _log_mean_exp(values: np.ndarray) -> np.ndarray:
+    top = values.max(0)
+    return top + np.log(np.exp(values - top).mean(0))
+
+

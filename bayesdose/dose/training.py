@@ -1,0 +1,224 @@
+"""Fitted state of a dose model, and how it comes about: table → arrays → draws."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdose.cohort import validate_sites
+from bayesdose.dose import design, domain, formulas
+from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.domain import PROTOCOL, Domain
+from bayesdose.dose.posterior import Draws
+from bayesdose.dose.spec import ModelSpec
+from bayesdose.errors import ConfigError, MissingCovariateError, SiteTableError
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training table, checked and encoded.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows used, validated.
+    encoding : Encoding
+    rows : Rows
+    dropped : dict of int
+        Column → rows left out because it was missing (``missing="drop"``).
+    """
+
+    frame: pd.DataFrame
+    encoding: Encoding
+    rows: Rows
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Everything that prediction needs, and what is needed to validate.
+
+    Parameters
+    ----------
+    encoding : Encoding
+    draws : Draws
+    domain : Domain
+        Where the training table has been.
+    training : Training or None
+        None in a model that was saved without its rows.
+    log_evidence : tuple of float
+        Value and Monte-Carlo standard error, dose in Gy; NaN where there is none.
+    info : dict
+        How it was fitted: engine, sampler, seeds, versions, Pareto k̂, seconds; flat values.
+    engine_state : object
+        What the engine keeps for leave-one-out; None after loading.
+    """
+
+    encoding: Encoding
+    draws: Draws
+    domain: Domain
+    training: Training | None
+    log_evidence: tuple[float, float]
+    info: dict[str, Any]
+    engine_state: Any = None
+
+
+def check_table(
+    frame: pd.DataFrame, spec: ModelSpec, *, response_required: bool, training: bool = False
+) -> pd.DataFrame:
+    """Validate a site table for a model.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Site table.
+    spec : ModelSpec
+        The model; its columns may have other names than the contract's.
+    response_required : bool
+        Whether every row must have a measured dose.
+    training : bool
+        Whether the medians of its tissues are held against the literature; a few rows of one
+        patient have no median to speak of.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A clean copy.
+
+    Raises
+    ------
+    SiteTableError
+        Listing every problem.
+    """
+    texts = spec.formula.values() if not isinstance(spec.formula, str) else [spec.formula]
+    used = {name for text in texts for name in formulas.variables(text)}
+    used |= {*formulas.variables(spec.patient_effects), *spec.group_effects}
+    return validate_sites(
+        frame,
+        None if training else {"literature_median": False},
+        response=spec.response,
+        patient=spec.patient,
+        by=spec.by,
+        activity=spec.activity,
+        require=sorted(used),
+        response_required=response_required,
+        mixed_ok=sorted(used & set(PROTOCOL)),
+    )
+
+
+def prepare(frame: pd.DataFrame, spec: ModelSpec) -> Training:
+    """Check and encode a training table.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Site table with measured doses.
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    SiteTableError
+        When the table breaks its schema, or has one patient only.
+    FormulaError
+        When a formula does not fit.
+    MissingCovariateError
+        When a covariate is missing and ``missing="error"``, or nothing is left after dropping.
+    """
+    clean = check_table(frame, spec, response_required=True, training=True)
+    clean, dropped = _drop(clean, spec) if spec.missing == "drop" else (clean, {})
+    n_patients = clean[spec.patient].nunique()
+    if n_patients < 2 and spec.patient_effects.strip() != "0":
+        only = clean[spec.patient].iloc[0]
+        raise SiteTableError(
+            f"the table has one patient, {only!r}: what differs between patients cannot be learnt "
+            "from one; give at least two"
+        )
+    encoding, rows = design.learn(clean, spec)
+    return Training(clean, encoding, rows, dropped)
+
+
+def encode_new(
+    fitted: Fitted, frame: pd.DataFrame, *, response_required: bool = False
+) -> tuple[pd.DataFrame, Rows]:
+    """Check and encode a table for prediction.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    frame : pandas.DataFrame
+        Site table.
+    response_required : bool
+        Whether every row must have a measured dose.
+
+    Returns
+    -------
+    clean : pandas.DataFrame
+    rows : Rows
+    """
+    spec = fitted.encoding.spec
+    clean = check_table(frame, spec, response_required=response_required)
+    return clean, fitted.encoding.rows(clean)
+
+
+def check_draws(draws: int) -> int:
+    """Refuse a number of draws that four chains cannot share.
+
+    Parameters
+    ----------
+    draws : int
+        Draws in total.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ConfigError
+        When it is not a positive multiple of 4.
+    """
+    if not isinstance(draws, int | np.integer) or draws < 100 or draws % 4:
+        raise ConfigError(
+            f"draws: got {draws!r}; give a multiple of 4, at least 100 (they are shared by 4 "
+            "chains)"
+        )
+    return int(draws)
+
+
+def build_domain(training: Training) -> Domain:
+    """Where a training table has been.
+
+    Parameters
+    ----------
+    training : Training
+        Checked and encoded table.
+
+    Returns
+    -------
+    Domain
+    """
+    return domain.learn(training.encoding, training.rows, training.frame)
+
+
+def _drop(frame: pd.DataFrame, spec: ModelSpec) -> tuple[pd.DataFrame, dict[str, int]]:
+    tissues = design.tissues_of(frame, spec)
+    code = np.zeros(len(frame), int)
+    if spec.by is not None:
+        code = frame[spec.by].astype(str).map({t: k for k, t in enumerate(tissues)}).to_numpy(int)
+    missing = design.missing_covariates(frame, spec, tissues, code)
+    gone = np.zeros(len(frame), bool)
+    for mask in missing.values():
+        gone |= mask
+    if gone.all():
+        raise MissingCovariateError(
+            "missing='drop' would leave no row: every row lacks one of "
+            f"{', '.join(missing)}. Leave that column out of the formula, or fill it in"
+        )
+    return frame[~gone], {name: int(mask.sum()) for name, mask in missing.items()}
