@@ -85,3 +85,68 @@ def elpd_data(
         elpd_i=xr.DataArray(pointwise, dims=["patient"], coords=coords),
         pareto_k=xr.DataArray(pareto_k, dims=["patient"], coords=coords),
     )
+
+
+def convergence(draws: np.ndarray) -> dict[str, float]:
+    """Convergence figures of one scalar from MCMC (Vehtari et al. 2021).
+
+    Parameters
+    ----------
+    draws : numpy.ndarray of shape (chains, draws)
+
+    Returns
+    -------
+    dict of float
+        ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``.
+    """
+    from arviz_stats.base import array_stats
+
+    return {
+        "r_hat": float(array_stats.rhat(draws)),
+        "ess_bulk": float(array_stats.ess(draws, method="bulk")),
+        "ess_tail": float(array_stats.ess(draws, method="tail", prob=(0.05, 0.95))),
+        "mcse_mean": float(array_stats.mcse(draws, method="mean")),
+    }
+
+
+def bfmi(energy: np.ndarray) -> float:
+    """Smallest energy Bayesian fraction of missing information over the chains.
+
+    Parameters
+    ----------
+    energy : numpy.ndarray of shape (chains, draws)
+
+    Returns
+    -------
+    float
+    """
+    from arviz_stats.base import array_stats
+
+    return float(np.min(array_stats.bfmi(energy)))
+
+
+def power_scaling(draws: np.ndarray, log_component: np.ndarray) -> float:
+    """Sensitivity of a scalar to power-scaling a component (Kallioinen et al. 2024).
+
+    Parameters
+    ----------
+    draws : numpy.ndarray of shape (S,)
+        Posterior draws of the scalar.
+    log_component : numpy.ndarray of shape (S,)
+        Log density of the prior or likelihood part to raise to 0.99 and to 1.01.
+
+    Returns
+    -------
+    float
+        Rate of change of the cumulative Jensen-Shannon distance; above 0.05 is sensitive.
+    """
+    from arviz_stats.base import array_stats
+
+    alphas = (0.99, 1.01)
+    weights = []
+    for alpha in alphas:
+        log_weights = np.asarray(array_stats.power_scale_lw(log_component[None], alpha=alpha))
+        part = np.exp(log_weights - log_weights.max())
+        weights.append((part / part.sum()).reshape(1, -1))
+    lower, upper = weights
+    return float(array_stats.power_scale_sense(draws[None], lower, upper, alphas[0], alphas[1]))

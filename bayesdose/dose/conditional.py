@@ -27,12 +27,15 @@ class Latents:
         Cycle code → standardised shared measurement error of shape (S,).
     site : dict
         Site code → effect of shape (S,).
+    group : dict
+        (group effect, code of an unseen level, tissue) → effect of shape (S,).
     """
 
     u: np.ndarray
     cycle: dict[tuple[int, int], np.ndarray]
     shared: dict[int, np.ndarray]
     site: dict[int, np.ndarray]
+    group: dict[tuple[int, int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,7 @@ def draw_beta(precision: np.ndarray, shift: np.ndarray, rng: np.random.Generator
     return np.linalg.solve(_t(chol), white + noise)[..., 0]
 
 
-def draw_latents(
-    encoding: Encoding, draws: Draws, rows: Rows, rng: np.random.Generator
-) -> Latents:
+def draw_latents(encoding: Encoding, draws: Draws, rows: Rows, rng: np.random.Generator) -> Latents:
     """Draw a patient's own effects given β, θ and the patient's measured rows.
 
     Parameters
@@ -156,19 +157,21 @@ def draw_latents(
         white = np.linalg.solve(chol, _t(inner.root) @ residual[..., None])
         noise = rng.standard_normal((len(draws), size, 1))
         effect = (inner.root @ np.linalg.solve(_t(chol), white + noise))[..., 0]
-    cycle, shared = {}, {}
-    for j, (code, tissue) in enumerate(
-        zip(inner.extras.cycle[0], inner.extras.tissue[0], strict=True)
+    cycle, shared, group = {}, {}, {}
+    extras = inner.extras
+    for j, (code, tissue, g) in enumerate(
+        zip(extras.cycle[0], extras.tissue[0], extras.group[0], strict=True)
     ):
-        if tissue >= 0:
+        if g >= 0:
+            group[int(g), int(code), int(tissue)] = effect[:, q + j]
+        elif tissue >= 0:
             cycle[int(code), int(tissue)] = effect[:, q + j]
         elif code >= 0:
             shared[int(code)] = effect[:, q + j]
     design = np.column_stack([rows.z, inner.extras.columns])
     left = rows.y - draws.beta @ rows.x.T - effect @ design.T
-    return Latents(
-        effect[:, :q], cycle, shared, _draw_sites(encoding, draws, rows, inner.weight, left, rng)
-    )
+    sites = _draw_sites(encoding, draws, rows, inner.weight, left, rng)
+    return Latents(effect[:, :q], cycle, shared, sites, group)
 
 
 def _draw_sites(
@@ -226,9 +229,12 @@ def _root(draws: Draws, extras: Extras, q: int) -> np.ndarray:
     root = np.zeros((len(draws), size, size))
     if q:
         root[:, :q, :q] = patient_root(draws)
-    for j, tissue in enumerate(extras.tissue[0]):
-        known = np.sqrt(extras.variance[0, j])
-        root[:, q + j, q + j] = draws.cycle_sd[:, tissue] if tissue >= 0 else known
+    for j, (tissue, g) in enumerate(zip(extras.tissue[0], extras.group[0], strict=True)):
+        if g >= 0:
+            root[:, q + j, q + j] = draws.group_sd[:, g]
+        else:
+            known = np.sqrt(extras.variance[0, j])
+            root[:, q + j, q + j] = draws.cycle_sd[:, tissue] if tissue >= 0 else known
     return root
 
 

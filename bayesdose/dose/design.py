@@ -8,6 +8,7 @@ engines, predictions and folds share.
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Rows:
     tissue, patient, cycle, site : numpy.ndarray of int of shape (n,)
         Codes; ``cycle`` and ``site`` count (patient, cycle) and (patient, site) pairs.
     groups : numpy.ndarray of int of shape (n, n_groups)
-        Level of each group effect; -1 for a level that was not in the training table.
+        Level of each group effect; -1, -2, ... for levels that were not in the training table.
     log_activity : numpy.ndarray of shape (n,), log GBq
         0 where the model has no activity.
     log_dose : numpy.ndarray of shape (n,), log Gy
@@ -213,7 +214,7 @@ class Encoding:
         """
         sizes = [len(levels) * len(self.tissues) for levels in self.group_levels]
         ends = self.n_covariates + np.cumsum([0, *sizes])
-        return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [slice(int(a), int(b)) for a, b in pairwise(ends)]
 
     @property
     def n_coefficients(self) -> int:
@@ -529,9 +530,7 @@ def needed_columns(spec: ModelSpec, tissues: Sequence[str]) -> dict[str, list[st
     """
     common = [*formulas.variables(spec.patient_effects), *spec.group_effects]
     common += [name for name in (spec.activity, spec.dose_cv, spec.dose_cv_shared) if name]
-    return {
-        t: sorted({*formulas.variables(formula_of(spec, t)), *common}) for t in tissues
-    }
+    return {t: sorted({*formulas.variables(formula_of(spec, t)), *common}) for t in tissues}
 
 
 def missing_covariates(
@@ -672,7 +671,9 @@ def _group_codes(
                 f"group_effects names column {name!r}, which the table does not have"
             )
         place = {word: i for i, word in enumerate(words)}
-        out[:, g] = [place.get(str(value), -1) for value in frame[name]]
+        unseen = dict.fromkeys(str(v) for v in frame[name] if str(v) not in place)
+        place |= {word: -1 - i for i, word in enumerate(unseen)}
+        out[:, g] = [place[str(value)] for value in frame[name]]
     return out
 
 
@@ -702,7 +703,7 @@ def _pair_codes(patient: np.ndarray, label: pd.Series) -> np.ndarray:
     return pd.factorize(pairs)[0]
 
 
-def _measurements(frame: pd.DataFrame, spec: ModelSpec) -> dict[str, np.ndarray]:
+def _measurements(frame: pd.DataFrame, spec: ModelSpec) -> dict[str, Any]:
     n = len(frame)
 
     def column(name: str | None, default: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.design import CYCLE, Encoding, Rows
 
 #: Columns whose value describes how a row was made; a value not seen in training is flagged.
 PROTOCOL = ("pet_tracer", "therapy_ligand", "centre", "scanner", "dose_method")
@@ -27,6 +27,8 @@ class Domain:
         Largest x'(X'X)⁻¹x among a tissue's training rows.
     seen : dict of list of str
         Protocol column → values.
+    cycles : list of int
+        Therapy cycles.
     """
 
     low: list[float]
@@ -34,6 +36,7 @@ class Domain:
     inverse: list[list[list[float]]]
     max_leverage: list[float]
     seen: dict[str, list[str]]
+    cycles: list[int]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict for JSON.
@@ -75,12 +78,11 @@ def learn(encoding: Encoding, rows: Rows, frame: pd.DataFrame) -> Domain:
         for name in PROTOCOL
         if name in frame.columns
     }
-    return Domain(low.tolist(), high.tolist(), inverse, largest, seen)
+    cycles = sorted({int(c) for c in frame[CYCLE]}) if CYCLE in frame.columns else [1]
+    return Domain(low.tolist(), high.tolist(), inverse, largest, seen, cycles)
 
 
-def reasons(
-    domain: Domain, encoding: Encoding, rows: Rows, frame: pd.DataFrame
-) -> list[str]:
+def reasons(domain: Domain, encoding: Encoding, rows: Rows, frame: pd.DataFrame) -> list[str]:
     """Why each row lies outside the training table; empty text where it does not.
 
     Parameters
@@ -117,18 +119,42 @@ def reasons(
                     f"above {domain.max_leverage[k]:.3g})"
                 )
     _protocol(found, domain.seen, frame)
+    for i, cycle in enumerate(frame[CYCLE] if CYCLE in frame.columns else []):
+        if int(cycle) not in domain.cycles:
+            found[i].append(f"cycle {int(cycle)} not in training")
     return ["; ".join(words) for words in found]
 
 
-def _protocol(
-    found: list[list[str]], seen: Mapping[str, list[str]], frame: pd.DataFrame
-) -> None:
+def _protocol(found: list[list[str]], seen: Mapping[str, list[str]], frame: pd.DataFrame) -> None:
     for name, values in seen.items():
         if name not in frame.columns:
             continue
         for i, value in enumerate(frame[name]):
             if pd.notna(value) and str(value) not in values:
                 found[i].append(f"{name} {value!s} not in training")
+
+
+def leverage(domain: Domain, encoding: Encoding, rows: Rows) -> np.ndarray:
+    """Leverage x'(X'X)⁻¹x of each row in its tissue's training rows.
+
+    Parameters
+    ----------
+    domain : Domain
+        Of the training table.
+    encoding : Encoding
+        Learnt model.
+    rows : Rows
+        Rows.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,)
+    """
+    out = np.zeros(len(rows.tissue))
+    for k, block in enumerate(encoding.blocks):
+        mine = rows.tissue == k
+        out[mine] = _leverage(rows.x[mine, block], np.asarray(domain.inverse[k]))
+    return out
 
 
 def _leverage(x: np.ndarray, inverse: np.ndarray) -> np.ndarray:

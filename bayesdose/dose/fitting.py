@@ -3,11 +3,13 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
+from bayesdose.dose.conditional import patient_gram
 from bayesdose.dose.design import Rows
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.training import Fitted, Training, build_domain
@@ -101,7 +103,31 @@ def fit_pymc(
         "seconds": found.sampling_s,
     }
     nothing = (float("nan"), float("nan"))
-    return _fitted(training, found.draws, nothing, info, draws, random_seed, None)
+    known = _with_moments(training, found.draws)
+    return _fitted(training, known, nothing, info, draws, random_seed, None)
+
+
+def _with_moments(training: Training, draws: Draws) -> Draws:
+    """Add the conditional posterior of β where likelihood and priors are Gaussian."""
+    from bayesdose.dose.collapsed import hyper
+
+    encoding, rows = training.encoding, training.rows
+    n_patients = [len(set(rows.patient[rows.tissue == k])) for k in range(len(encoding.tissues))]
+    space = hyper.build(encoding, n_patients)
+    collapses = encoding.spec.likelihood == "lognormal" and not encoding.spec.censored
+    if not collapses or space.local or space.shrinkage:
+        return draws
+    p = encoding.n_coefficients
+    gram = np.zeros((len(draws), p + 1, p + 1))
+    for code in range(len(rows.patients)):
+        gram += patient_gram(encoding, draws, rows.take(rows.patient == code).compact())[0]
+    prior_sd = np.broadcast_to(np.asarray(space.sds), (len(draws), p)).copy()
+    for g, block in enumerate(encoding.group_blocks):
+        prior_sd[:, block] = draws.group_sd[:, [g]]
+    precision = gram[:, :p, :p]
+    precision[:, np.arange(p), np.arange(p)] += 1 / prior_sd**2
+    shift = gram[:, :p, p] + np.asarray(space.means) / prior_sd**2
+    return replace(draws, precision=precision, shift=shift)
 
 
 def _fitted(
@@ -139,6 +165,7 @@ def _log_jacobian(rows: Rows) -> float:
     return float(rows.log_dose.sum())
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -253,17 +253,25 @@ def variables(formula: str) -> list[str]:
     -------
     list of str
     """
-    from formulaic import Formula
-
-    names = {str(name) for name in Formula(formula).required_variables}
+    names: set[str] = set()
+    for factor in _factors(formula):
+        tree = _tree(factor)
+        if tree is None:
+            names.add(factor.strip("`"))
+        else:
+            names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     return sorted(names - FUNCTIONS - {"np"})
 
 
-def _called(formula: str) -> set[str]:
+def _factors(formula: str) -> set[str]:
     from formulaic import Formula
 
+    return {str(factor) for term in Formula(formula) for factor in term.factors}
+
+
+def _called(formula: str) -> set[str]:
     names = set()
-    for factor in {str(f) for term in Formula(formula) for f in term.factors}:
+    for factor in _factors(formula):
         tree = _tree(factor)
         if tree is not None:
             calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))

@@ -20,7 +20,7 @@ from bayesdose.errors import ConfigError, FormulaError
 if TYPE_CHECKING:
     import arviz_stats as azs
 
-    from bayesdose.dose.collapsed.folds import Outcome, Task
+    from bayesdose.dose.collapsed.folds import Outcome
 
 #: Draws of each fold's posterior behind ``predictions``.
 FOLD_DRAWS = 4000
@@ -42,8 +42,8 @@ class FoldData:
         With the fold's own standardisation.
     rows : Rows
         All rows, in the fold's own standardisation.
-    task : Task or None
-        For the collapsed engine; None where the fold cannot be fitted.
+    task : object
+        What the engine needs for the fold; None where it cannot be evaluated.
     status : str
         ``"ok"``, or what the fold lost.
     """
@@ -53,7 +53,7 @@ class FoldData:
     scored: np.ndarray
     encoding: Encoding
     rows: Rows
-    task: "Task | None"
+    task: Any
     status: str
 
 
@@ -113,10 +113,10 @@ class LeaveOneOut:
         """
         training = needs_training(self._fitted, "leave-one-out predictions")
         n = len(training.rows.tissue)
-        out = np.full((FOLD_DRAWS, n), np.nan)
         rng = np.random.default_rng([self._fitted.info["random_seed"], 4])
-        usable = [fold for fold in self._folds if fold.task is not None and fold.scored.any()]
-        for fold, found in zip(usable, self._drawer(usable), strict=True):
+        folds = self._drawn_folds
+        out = np.full((len(folds[0][1]) if folds else FOLD_DRAWS, n), np.nan)
+        for fold, found in folds:
             rows = fold.rows.take(fold.scored).compact()
             out[:, fold.scored] = np.exp(
                 log_dose_draws(
@@ -157,12 +157,14 @@ class LeaveOneOut:
         return table
 
     @cached_property
-    def _site_elpd(self) -> np.ndarray:
-        # a log-normal kernel mixture has no closed form after resampling; with the draws' own
-        # conditional mean and variance the density of one site is a mean of normal densities
-        out = np.full(len(self.draws[0]), np.nan)
+    def _drawn_folds(self) -> list[tuple[FoldData, Draws]]:
         usable = [fold for fold in self._folds if fold.task is not None and fold.scored.any()]
-        for fold, found in zip(usable, self._drawer(usable), strict=True):
+        return list(zip(usable, self._drawer(usable), strict=True))
+
+    @cached_property
+    def _site_elpd(self) -> np.ndarray:
+        out = np.full(self.draws.shape[1], np.nan)
+        for fold, found in self._drawn_folds:
             rows = fold.rows.take(fold.scored)
             out[fold.scored] = site_log_density(fold.encoding, found, rows)
         return out
@@ -332,9 +334,7 @@ class FoldWarning(UserWarning):
     """A fold of a validation lost something, or could not be evaluated."""
 
 
-def build_fold(
-    training: Training, problem: Any, label_of: np.ndarray, label: str
-) -> FoldData:
+def build_fold(training: Training, problem: Any, label_of: np.ndarray, label: str) -> FoldData:
     """One fold: who is kept, in which standardisation, and what it loses.
 
     Parameters
@@ -368,9 +368,7 @@ def build_fold(
     return _fold(label, held, lost, own, own_rows, rows, mapping, status, problem)
 
 
-def _relearnt_fold(
-    training: Training, held: np.ndarray, label: str, problem: Any
-) -> FoldData:
+def _relearnt_fold(training: Training, held: np.ndarray, label: str, problem: Any) -> FoldData:
     """A fold whose columns (splines, polynomials) are learnt from its own rows."""
     from bayesdose.dose.collapsed import engine
 
@@ -382,9 +380,7 @@ def _relearnt_fold(
             rows = encoding.rows(training.frame)
         except FormulaError as err:
             nothing = np.zeros(len(held), bool)
-            return FoldData(
-                label, held, nothing, training.encoding, training.rows, None, str(err)
-            )
+            return FoldData(label, held, nothing, training.encoding, training.rows, None, str(err))
     own = engine.prepare(encoding, rows, problem.device.platform)
     identity = np.eye(encoding.n_coefficients)
     return _fold(label, held, held & False, encoding, rows, rows, identity, "ok", own, own=own)
@@ -433,9 +429,7 @@ def _status(
     words = []
     for k in scaling.empty:
         n = int((held & (rows.tissue == k)).sum())
-        words.append(
-            f"no {encoding.tissues[k]} left to learn from: its {n} sites are not scored"
-        )
+        words.append(f"no {encoding.tissues[k]} left to learn from: its {n} sites are not scored")
     for place in scaling.constant:
         k = next(k for k, b in enumerate(encoding.blocks) if b.start <= place < b.stop)
         name = encoding.columns(k)[place - encoding.blocks[k].start]
@@ -485,7 +479,7 @@ def site_log_density(encoding: Encoding, draws: Draws, rows: Rows) -> np.ndarray
     encoding : Encoding
         Learnt model.
     draws : Draws
-        S draws with ``precision`` and ``shift``.
+        S draws.
     rows : Rows
         Measured rows.
 
@@ -493,8 +487,15 @@ def site_log_density(encoding: Encoding, draws: Draws, rows: Rows) -> np.ndarray
     -------
     numpy.ndarray of shape (n,), 1/Gy
     """
-    assert draws.precision is not None
-    assert draws.shift is not None
+    if draws.precision is None or draws.shift is None:
+        from bayesdose.dose.pymc_engine import log_density as marginal
+
+        each = np.arange(len(rows.tissue))
+        alone = replace(
+            rows, patient=each, cycle=each, site=each, patients=tuple(str(i) for i in each)
+        )
+        return _log_mean_exp(marginal(encoding, draws, alone, "new_patient"))
+    # given θ, β and the patient effects integrated out, one site is normal on the log scale
     covariance = np.linalg.inv(draws.precision)
     mean = np.linalg.solve(draws.precision, draws.shift[..., None])[..., 0] @ rows.x.T
     variance = np.einsum("np,spr,nr->sn", rows.x, covariance, rows.x, optimize=True)
@@ -506,5 +507,9 @@ def site_log_density(encoding: Encoding, draws: Draws, rows: Rows) -> np.ndarray
         variance += np.where(rows.groups[:, g] < 0, draws.group_sd[:, [g]] ** 2, 0.0)
     square = (rows.y - mean) ** 2 / variance
     log_density = -0.5 * (np.log(2 * np.pi * variance) + square)
-    top = log_density.max(0)
-    return top + np.log(np.exp(log_density - top).mean(0)) - rows.log_dose
+    return _log_mean_exp(log_density) - rows.log_dose
+
+
+def _log_mean_exp(values: np.ndarray) -> np.ndarray:
+    top = values.max(0)
+    return np.asarray(top + np.log(np.exp(values - top).mean(0)))

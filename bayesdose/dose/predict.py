@@ -146,7 +146,9 @@ def log_dose_draws(
     -------
     numpy.ndarray of shape (S, n), log Gy
     """
-    out = mean_log_dose(encoding, draws, rows, rng)
+    out = draws.beta @ rows.x.T + rows.log_activity
+    # a new centre has one effect a tissue, shared by its patients that have no rows of their own
+    new_levels: dict[tuple[int, int, int], np.ndarray] = {}
     for code, label in enumerate(rows.patients):
         mine = np.flatnonzero(rows.patient == code)
         if len(mine) == 0:
@@ -155,39 +157,28 @@ def log_dose_draws(
             draw_latents(encoding, draws, measured[label].rows, rng) if label in measured else None
         )
         mine_rows = rows.take(mine)
+        levels = latents.group if latents is not None and latents.group else new_levels
+        out[:, mine] += _new_levels(draws, mine_rows, levels, rng)
         out[:, mine] += _patient_part(encoding, draws, mine_rows, latents, kind, rng)
         if target == "measured":
             out[:, mine] += _measurement(draws, mine_rows, latents, rng)
     return out + _residual(encoding, draws, rows, rng)
 
 
-def mean_log_dose(
-    encoding: Encoding, draws: Draws, rows: Rows, rng: np.random.Generator
+def _new_levels(
+    draws: Draws,
+    rows: Rows,
+    levels: dict[tuple[int, int, int], np.ndarray],
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Log dose from covariates, activity and group effects alone.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Learnt model.
-    draws : Draws
-        S draws.
-    rows : Rows
-        Rows to predict.
-    rng : numpy.random.Generator
-        Draws the effect of a group level that the training table did not have.
-
-    Returns
-    -------
-    numpy.ndarray of shape (S, n), log Gy
-    """
-    out = draws.beta @ rows.x.T + rows.log_activity
+    """Effects of group levels that the training table did not have, drawn once a level."""
+    out = np.zeros((len(draws), len(rows.tissue)))
     for g in range(rows.groups.shape[1]):
-        unseen = rows.groups[:, g] < 0
-        for tissue in np.unique(rows.tissue[unseen]):
-            # one new level a call: which words are the same level is not known to the arrays
-            effect = draws.group_sd[:, g] * rng.standard_normal(len(draws))
-            out[:, unseen & (rows.tissue == tissue)] += effect[:, None]
+        for j in np.flatnonzero(rows.groups[:, g] < 0):
+            key = (g, int(rows.groups[j, g]), int(rows.tissue[j]))
+            if key not in levels:
+                levels[key] = draws.group_sd[:, g] * rng.standard_normal(len(draws))
+            out[:, j] += levels[key]
     return out
 
 
@@ -239,9 +230,7 @@ def _measurement(
     return out
 
 
-def _residual(
-    encoding: Encoding, draws: Draws, rows: Rows, rng: np.random.Generator
-) -> np.ndarray:
+def _residual(encoding: Encoding, draws: Draws, rows: Rows, rng: np.random.Generator) -> np.ndarray:
     scale = draws.residual_sd[:, rows.tissue]
     likelihood = encoding.spec.likelihood
     if likelihood == "student_t":

@@ -12,7 +12,8 @@ import xarray as xr
 from bayesdose._arviz import PARETO_K_LIMIT
 from bayesdose.dose import design, domain, moments
 from bayesdose.dose.conditional import draw_latents, log_density, patient_gram
-from bayesdose.dose.design import Rows
+from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import KINDS, TARGETS, Measured, condition, log_dose_draws
 from bayesdose.dose.spec import ModelSpec
 from bayesdose.dose.training import Fitted, Training, check_table, encode_new
@@ -57,9 +58,7 @@ def predict(
         raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
     found = _draw(fitted, new, kind, given, target, random_seed)
     table = found.labels.assign(**summarise(found.gy, hdi_prob))
-    table["extrapolation"] = domain.reasons(
-        fitted.domain, fitted.encoding, found.rows, found.frame
-    )
+    table["extrapolation"] = domain.reasons(fitted.domain, fitted.encoding, found.rows, found.frame)
     gy = found.gy
     if aggregate is not None:
         index, weights = _aggregation(found, aggregate)
@@ -209,23 +208,60 @@ def log_predictive_density(fitted: Fitted, sites: pd.DataFrame, kind: str) -> pd
                 "engine='collapsed'"
             )
         by_draw = marginal(fitted.encoding, fitted.draws, rows, kind)
-        values = _log_mean_exp(by_draw)
-        return pd.Series(values, index=pd.Index(rows.patients, name="patient_id"), name="elpd")
-    out = {}
-    for code, label in enumerate(rows.patients):
-        mine = rows.take(rows.patient == code).compact()
-        if kind == "known_patient":
-            measured = _measured(fitted, frame[rows.patient == code], None, as_given=True)
-            by_draw = _density_given(fitted, measured[label])
-        else:
-            gram, log_det = patient_gram(
-                fitted.encoding, fitted.draws, mine, effects=kind == "new_patient"
+        return pd.Series(
+            _log_mean_exp(by_draw), index=pd.Index(rows.patients, name="patient_id"), name="elpd"
+        )
+    if kind == "known_patient":
+        _check_not_trained(
+            needs_training(fitted, "kind='known_patient'"), sites, fitted.encoding.spec
+        )
+        _, measured = _with_measured(fitted, frame, frame, known=True)
+        values = [
+            float(_log_mean_exp(_density_given(fitted, known)[:, None])[0])
+            - float(known.rows.log_dose[known.is_new].sum())
+            for known in (measured[label] for label in rows.patients)
+        ]
+    else:
+        typical = kind == "typical_patient"
+        values = [
+            log_density_of(
+                fitted.encoding, fitted.draws, rows.take(rows.patient == code), typical=typical
             )
-            by_draw = log_density(
-                fitted.draws.precision, fitted.draws.shift, gram, log_det, len(mine.tissue)
-            )
-        out[label] = float(_log_mean_exp(by_draw[:, None])[0] - mine.log_dose.sum())
-    return pd.Series(out, name="elpd").rename_axis("patient_id")
+            for code in range(len(rows.patients))
+        ]
+    return pd.Series(values, index=pd.Index(rows.patients, name="patient_id"), name="elpd")
+
+
+def log_density_of(encoding: Encoding, draws: Draws, rows: Rows, *, typical: bool = False) -> float:
+    """Joint log predictive density of the measured rows of one patient not in training.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Learnt model.
+    draws : Draws
+        S draws with ``precision`` and ``shift``.
+    rows : Rows
+        Measured rows; several patients are independent given the coefficients.
+    typical : bool
+        Whether the patient effects are 0.
+
+    Returns
+    -------
+    float
+        1/Gy for each site.
+    """
+    assert draws.precision is not None
+    assert draws.shift is not None
+    size = draws.shift.shape[1] + 1
+    gram, log_det = np.zeros((len(draws), size, size)), np.zeros(len(draws))
+    for code in np.unique(rows.patient):
+        one = rows.take(rows.patient == code).compact()
+        more, det = patient_gram(encoding, draws, one, effects=not typical)
+        gram += more
+        log_det += det
+    by_draw = log_density(draws.precision, draws.shift, gram, log_det, len(rows.tissue))
+    return float(_log_mean_exp(by_draw[:, None])[0] - rows.log_dose.sum())
 
 
 def tree(fitted: Fitted) -> xr.DataTree:
@@ -247,9 +283,7 @@ def tree(fitted: Fitted) -> xr.DataTree:
         if size <= MAX_EFFECTS and fitted.encoding.spec.likelihood == "lognormal":
             rng = np.random.default_rng([fitted.info["random_seed"], 2])
             effects = [
-                draw_latents(
-                    fitted.encoding, draws, rows.take(rows.patient == i).compact(), rng
-                ).u
+                draw_latents(fitted.encoding, draws, rows.take(rows.patient == i).compact(), rng).u
                 for i in range(len(rows.patients))
             ]
             draws = replace(draws, patient_effect=np.stack(effects, axis=1))
@@ -338,7 +372,8 @@ def _draw(
     frame = check_table(bare, spec, response_required=False)
     seed = [fitted.info["random_seed"], 1] if random_seed is None else random_seed
     rng = np.random.default_rng(seed)
-    draws, measured, pareto_k = fitted.draws, {}, float("nan")
+    draws, pareto_k = fitted.draws, float("nan")
+    measured: dict[str, Measured] = {}
     if kind == "known_patient" or given is not None:
         rows, measured = _with_measured(fitted, frame, given, known=kind == "known_patient")
         _check_collapses(fitted)
@@ -351,6 +386,8 @@ def _draw(
                 PredictionWarning,
                 stacklevel=4,
             )
+    elif spec.missing == "impute":
+        return _draw_imputed(fitted, frame, kind, target, rng)
     else:
         rows = fitted.encoding.rows(frame)
     log_dose = log_dose_draws(
@@ -364,6 +401,38 @@ def _draw(
         "given_pareto_k": pareto_k,
     }
     return _Drawn(np.exp(log_dose), rows, frame, _labels(frame, spec), attrs)
+
+
+def _draw_imputed(
+    fitted: Fitted, frame: pd.DataFrame, kind: str, target: str, rng: np.random.Generator
+) -> _Drawn:
+    """Complete the rows once an imputation, each with that imputation's draws."""
+    from bayesdose.dose.imputation import Imputed, completions
+
+    state, spec, draws = fitted.engine_state, fitted.encoding.spec, fitted.draws
+    if not isinstance(state, Imputed):
+        tables = [frame]  # loaded without the training table: complete rows only
+    else:
+        pairs = completions(state.incomplete, frame, spec, state.seed)
+        tables = [second for _, second in pairs if second is not None]
+    blocks = np.array_split(np.arange(len(draws)), len(tables))
+    parts = []
+    for table, block in zip(tables, blocks, strict=True):
+        rows = fitted.encoding.rows(table.drop(columns=[spec.response], errors="ignore"))
+        one = draws.take(block)
+        parts.append(
+            log_dose_draws(
+                fitted.encoding, one, rows, kind=kind, target=target, measured={}, rng=rng
+            )
+        )
+    attrs = {
+        "kind": kind,
+        "target": target,
+        "units": "Gy",
+        "given_rows": 0,
+        "given_pareto_k": np.nan,
+    }
+    return _Drawn(np.exp(np.concatenate(parts)), rows, table, _labels(frame, spec), attrs)
 
 
 def _with_measured(
@@ -396,13 +465,6 @@ def _with_measured(
 _PART = "bayesdose_part"
 
 
-def _measured(
-    fitted: Fitted, frame: pd.DataFrame, given: pd.DataFrame | None, as_given: bool
-) -> dict[str, Measured]:
-    _, measured = _with_measured(fitted, frame, frame if as_given else given, known=True)
-    return measured
-
-
 def _density_given(fitted: Fitted, known: Measured) -> np.ndarray:
     """Log density of a patient's new rows given the patient's training rows, by draw."""
     draws = fitted.draws
@@ -423,9 +485,7 @@ def _check_collapses(fitted: Fitted) -> None:
         )
 
 
-def _check_kind(
-    fitted: Fitted, new: pd.DataFrame, kind: str, given: pd.DataFrame | None
-) -> None:
+def _check_kind(fitted: Fitted, new: pd.DataFrame, kind: str, given: pd.DataFrame | None) -> None:
     spec = fitted.encoding.spec
     if spec.patient not in new.columns:
         return  # the table check reports it with everything else
@@ -437,6 +497,12 @@ def _check_kind(
     )
     if given is not None and fitted.training is not None:
         _check_not_trained(fitted.training, given, spec)
+    both = [label for label in wanted if label in has_given]
+    if kind == "typical_patient" and both:
+        raise PredictionError(
+            f"kind='typical_patient' has no patient effect, but given has rows of patient "
+            f"{both[0]!r}: use kind='known_patient' for this patient"
+        )
     if kind != "known_patient":
         return
     trained = set(fitted.training.rows.patients) if fitted.training is not None else set()
@@ -474,10 +540,7 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def _labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
     names = dict(zip(_LABELS, (spec.patient, "site_id", spec.by, "cycle"), strict=True))
     return pd.DataFrame(
-        {
-            label: frame[name] if name in frame.columns else ""
-            for label, name in names.items()
-        },
+        {label: frame[name] if name in frame.columns else "" for label, name in names.items()},
         index=frame.index,
     )
 
@@ -485,7 +548,12 @@ def _labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
 def _forget_infinite(
     fitted: Fitted, found: _Drawn, table: pd.DataFrame, kind: str, aggregated: bool
 ) -> None:
-    no_mean, no_sd = moments.infinite(fitted.encoding, found.rows, kind)
+    no_mean, no_sd = moments.infinite(
+        fitted.encoding,
+        found.rows,
+        kind,
+        domain.leverage(fitted.domain, fitted.encoding, found.rows),
+    )
     if aggregated:  # the heaviest tail of its members decides
         no_mean = np.full(len(table), bool(no_mean.any()))
         no_sd = np.full(len(table), bool(no_sd.any()))
@@ -504,6 +572,8 @@ def _forget_infinite(
 def _aggregation(
     found: _Drawn, aggregate: Mapping[str, str]
 ) -> tuple[pd.DataFrame, np.ndarray | None]:
+    if not aggregate:
+        raise ConfigError("aggregate: the dict names no tissue; give e.g. {'kidney': 'mean'}")
     for tissue, how in aggregate.items():
         _check_choice(f"aggregate[{tissue!r}]", how, AGGREGATES)
         if tissue not in set(found.labels["tissue"]):
@@ -548,7 +618,7 @@ def _aggregated(
             assert mass is not None
             out[:, j] = part @ (mass[members] / mass[members].sum())
         else:
-            out[:, j] = {"mean": part.mean, "max": part.max, "min": part.min}[how](axis=1)
+            out[:, j] = getattr(part, how)(axis=1)
     return out
 
 
@@ -573,5 +643,3 @@ def _data_array(
 def _log_mean_exp(values: np.ndarray) -> np.ndarray:
     top = values.max(0)
     return top + np.log(np.exp(values - top).mean(0))
-
-

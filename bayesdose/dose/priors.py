@@ -169,9 +169,7 @@ class Flat:
     """Improper uniform prior: no log evidence, and the data must identify the parameter."""
 
 
-Prior = (
-    Normal | HalfNormal | StudentT | Exponential | LKJ | RegularizedHorseshoe | R2D2 | Flat
-)
+Prior = Normal | HalfNormal | StudentT | Exponential | LKJ | RegularizedHorseshoe | R2D2 | Flat
 PriorOrDict = Prior | Mapping[str, Prior]
 
 _ALLOWED: dict[str, tuple[type, ...]] = {
@@ -414,7 +412,7 @@ def _one_prior(where: str, plain: Mapping[str, Any]) -> Prior:
     if kind not in _KINDS:
         raise PriorError(f"priors.{where}: kind {kind!r}; allowed are {', '.join(_KINDS)}")
     try:
-        return _KINDS[kind](**arguments)  # type: ignore[no-any-return]
+        return _KINDS[kind](**arguments)
     except TypeError as err:
         allowed = ", ".join(item.name for item in fields(_KINDS[kind])) or "none"
         raise PriorError(f"priors.{where}: {err}; parameters of {kind} are {allowed}") from err

@@ -143,5 +143,3 @@ def _check_formula(formula: Any, by: str | None) -> None:
     for text in texts:
         if not isinstance(text, str) or not text.strip():
             raise ConfigError(f"formula: got {text!r}; write e.g. 'log(suv_mean)' or '1'")
-
-

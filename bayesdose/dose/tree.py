@@ -76,9 +76,7 @@ def _posterior(encoding: Encoding, draws: Draws, rows: Rows | None) -> xr.Datase
         block = draws.beta[:, encoding.blocks[k]]
         out[f"beta_{tissue}"] = _array(block, draws, [dim], coords, on_scale)
         on_scale = {"units": f"{unit} for each unit of the column"}
-        out[f"slope_{tissue}"] = _array(
-            slopes(encoding, draws, k), draws, [dim], coords, on_scale
-        )
+        out[f"slope_{tissue}"] = _array(slopes(encoding, draws, k), draws, [dim], coords, on_scale)
     log = {"units": "log scale"}
     by_tissue = {"tissue": tissues}
     out["residual_sd"] = _array(draws.residual_sd, draws, ["tissue"], by_tissue, log)
@@ -113,9 +111,7 @@ def _posterior(encoding: Encoding, draws: Draws, rows: Rows | None) -> xr.Datase
     return found
 
 
-def _add_groups(
-    out: dict[str, xr.DataArray], encoding: Encoding, draws: Draws, unit: str
-) -> None:
+def _add_groups(out: dict[str, xr.DataArray], encoding: Encoding, draws: Draws, unit: str) -> None:
     names = list(encoding.spec.group_effects)
     if not names:
         return

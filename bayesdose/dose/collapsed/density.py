@@ -68,7 +68,6 @@ def log_posterior(
 
 
 value_and_grad = jax.jit(jax.value_and_grad(log_posterior, argnums=1), static_argnums=0)
-hessian = jax.jit(jax.hessian(log_posterior, argnums=1), static_argnums=0)
 
 
 @partial(jax.jit, static_argnums=0)

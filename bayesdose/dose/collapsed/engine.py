@@ -24,6 +24,9 @@ from bayesdose.dose.posterior import resample
 from bayesdose.errors import ConfigError, DeviceError
 
 STARTS = 3
+
+#: θ sent to the device at once.
+BLOCK = 2000
 SAMPLERS = ("auto", "importance", "nuts")
 
 
@@ -74,11 +77,10 @@ class Problem:
         """
 
         def evaluate(theta: np.ndarray) -> np.ndarray:
-            with double_precision(self.device):
-                values = density.log_posteriors(
-                    self.space, padded(theta), self.stats, fold, self.counts
-                )
-                return np.asarray(values)[: len(theta)]
+            def block(part: jax.Array) -> jax.Array:
+                return density.log_posteriors(self.space, part, self.stats, fold, self.counts)
+
+            return in_blocks(self, block, theta)
 
         return evaluate
 
@@ -260,11 +262,7 @@ def at_mode(problem: Problem, fold: Fold, rng: np.random.Generator) -> Proposal:
             for _ in range(STARTS)
         ]
         best = min(found, key=lambda result: float(result.fun))
-        curvature = -np.asarray(
-            density.hessian(
-                space, jnp.asarray(best.x), problem.stats, fold, problem.counts
-            )
-        )
+        curvature = _curvature(negative, best.x)
     flips = hyper.flips(space)
     location = best.x * flips[_mirror(best.x, space.signed)]
     return Proposal(location, _scale_root(curvature, space, location), space.signed, flips)
@@ -288,15 +286,59 @@ def totals(problem: Problem, theta: np.ndarray, keep: Any) -> tuple[Hyper, np.nd
         Each of shape (S, ...).
     gram : numpy.ndarray of shape (S, p + 1, p + 1)
     """
+
+    def block(part: jax.Array) -> Any:
+        return density.gram_totals(problem.space, part, problem.stats, keep)
+
+    return in_blocks(problem, block, theta)
+
+
+def in_blocks(problem: Problem, evaluate: Callable[[jax.Array], Any], theta: np.ndarray) -> Any:
+    """Evaluate many θ in blocks of one length, so that one shape is ever compiled.
+
+    Parameters
+    ----------
+    problem : Problem
+        Gives the device.
+    evaluate : callable
+        (BLOCK, d) → arrays with first axis BLOCK.
+    theta : numpy.ndarray of shape (S, d)
+        Reals.
+
+    Returns
+    -------
+    numpy.ndarray or NamedTuple of them
+        First axis S.
+    """
+    short = -len(theta) % BLOCK
+    whole = np.concatenate([theta, np.repeat(theta[-1:], short, axis=0)])
     with double_precision(problem.device):
-        found = density.gram_totals(problem.space, padded(theta), problem.stats, keep)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(theta)], found)
+        parts = [
+            evaluate(jnp.asarray(whole[at : at + BLOCK])) for at in range(0, len(whole), BLOCK)
+        ]
+        return jax.tree.map(
+            lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves])[: len(theta)],
+            *parts,
+        )
 
 
 def _importance(found: Weighted, draws: int, rng: np.random.Generator) -> Sampled:
     index = resample(found.weights, draws, rng)
     theta = found.theta[index]
     return Sampled("importance", theta, found, {}, found.proposal, found.log_target[index])
+
+
+def _curvature(
+    negative: Callable[[np.ndarray], tuple[float, np.ndarray]], at: np.ndarray
+) -> np.ndarray:
+    """Hessian by central differences of the gradient, which is compiled already."""
+    step = 1e-4
+    rows = [
+        (negative(at + step * unit)[1] - negative(at - step * unit)[1]) / (2 * step)
+        for unit in np.eye(len(at))
+    ]
+    matrix = np.stack(rows)
+    return (matrix + matrix.T) / 2
 
 
 def _mirror(theta: np.ndarray, signed: tuple[int, ...]) -> int:
@@ -309,19 +351,3 @@ def _scale_root(curvature: np.ndarray, space: HyperSpace, location: np.ndarray) 
     spread = np.where(values > 0.5, 1 / np.maximum(values, 0.5), 2.0)
     covariance = (vectors * spread) @ vectors.T * proposal.INFLATE
     return np.linalg.cholesky(covariance)
-
-
-def padded(theta: np.ndarray) -> jax.Array:
-    """θ padded to a multiple of 1000 draws, so that few lengths are ever compiled.
-
-    Parameters
-    ----------
-    theta : numpy.ndarray of shape (S, d)
-        Reals.
-
-    Returns
-    -------
-    jax.Array of shape (1000 n, d)
-    """
-    short = -len(theta) % 1000
-    return jnp.asarray(np.concatenate([theta, np.repeat(theta[-1:], short, axis=0)]))

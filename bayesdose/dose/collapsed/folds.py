@@ -6,6 +6,7 @@ those weights is too high, θ is sampled anew for that fold: that is the refit.
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
@@ -168,10 +169,12 @@ def _densities(
             jnp.asarray(np.stack([task.keep for task in tasks])),
             jnp.asarray(np.stack([task.mapping for task in tasks])),
         )
-        posterior, held = density.fold_densities(
-            problem.space, engine.padded(theta), problem.stats, folds, problem.counts
-        )
-        return np.asarray(posterior)[: len(theta)], np.asarray(held)[: len(theta)]
+
+    def block(part: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return density.fold_densities(problem.space, part, problem.stats, folds, problem.counts)
+
+    posterior, held = engine.in_blocks(problem, block, theta)
+    return posterior, held
 
 
 def _weigh(theta: np.ndarray, log_ratio: np.ndarray, held: np.ndarray) -> Outcome:

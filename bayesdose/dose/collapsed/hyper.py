@@ -220,9 +220,7 @@ def build(encoding: Encoding, n_patients: list[int]) -> HyperSpace:
     sparse = _shrinkage(encoding, n_patients, width)
     shared = {place for block in sparse for place in block.effects}
     patient = [
-        None
-        if k * width + j in shared
-        else priors.resolve("patient_sd", tissue)
+        None if k * width + j in shared else priors.resolve("patient_sd", tissue)
         for k, tissue in enumerate(tissues)
         for j in range(width)
     ]

@@ -46,9 +46,7 @@ def sample(
     from bayesdose.dose.collapsed.engine import double_precision
 
     def potential(theta: jax.Array) -> jax.Array:
-        value = density.log_posterior(
-            problem.space, theta, problem.stats, fold, problem.counts
-        )
+        value = density.log_posterior(problem.space, theta, problem.stats, fold, problem.counts)
         return jnp.where(jnp.isfinite(value), -value, jnp.inf)
 
     with double_precision(problem.device):

@@ -1,0 +1,124 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesdose as bd
+
+REFERENCES = Path(__file__).resolve().parent.parent / "references"
+
+#: Monte-Carlo standard errors that an estimate may lie from the truth.
+N_ERRORS = 4.0
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str], dict[str, Any]]:
+    """Answers from `tests/references`, by path without suffix."""
+    return lambda name: json.loads((REFERENCES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def cohort() -> pd.DataFrame:
+    return bd.datasets.load_reference_cohort()
+
+
+@pytest.fixture(scope="session")
+def tumours(cohort: pd.DataFrame) -> pd.DataFrame:
+    return cohort[cohort["tissue"] == "tumour"]
+
+
+@pytest.fixture(scope="session")
+def tumour_priors() -> bd.Priors:
+    """Those of the quadrature and brms references."""
+    return bd.Priors(
+        intercept=bd.Normal(1.2, 0.9),
+        slope=bd.Normal(0, 0.5),
+        patient_sd=bd.HalfNormal(0.5),
+        residual_sd=bd.HalfNormal(0.8),
+    )
+
+
+@pytest.fixture(scope="session")
+def tumour_model(tumours: pd.DataFrame, tumour_priors: bd.Priors) -> bd.DoseModel:
+    """One tissue, no measurement error; do not change it."""
+    return bd.DoseModel("log(suv_mean) + log(volume_ml)", priors=tumour_priors).fit(tumours)
+
+
+@pytest.fixture(scope="session")
+def monte_carlo() -> SimpleNamespace:
+    """Estimates with their Monte-Carlo standard errors, and comparisons that use them."""
+    return SimpleNamespace(
+        draws_worth=draws_worth,
+        mean=mean,
+        sd=sd,
+        same=same,
+        same_summary=same_summary,
+        at_quantile=at_quantile,
+    )
+
+
+def draws_worth(model: bd.DoseModel) -> float:
+    """Independent draws that the posterior is worth, resampling included."""
+    draws = model.fit_info_["draws"]
+    return 1 / (1 / model.fit_info_["weight_ess"] + 1 / draws)
+
+
+def mean(values: np.ndarray, ess: float) -> tuple[float, float]:
+    return float(values.mean()), float(values.std() / np.sqrt(ess))
+
+
+def sd(values: np.ndarray, ess: float) -> tuple[float, float]:
+    spread = values.std()
+    # delta method: sd of (x - m)² / 2s
+    return float(spread), float(((values - values.mean()) ** 2).std() / (2 * spread * np.sqrt(ess)))
+
+
+def same(
+    estimate: tuple[float, float], truth: float, truth_error: float = 0.0, what: str = ""
+) -> None:
+    value, error = estimate
+    distance = abs(value - truth) / np.hypot(error, truth_error)
+    assert distance < N_ERRORS, f"{what}: {value} ± {error}, expected {truth} ({distance:.1f} away)"
+
+
+def same_summary(values: np.ndarray, ess: float, truth: dict[str, Any], what: str = "") -> None:
+    """Mean, sd and, where given, quantiles of draws against an exact or sampled summary."""
+    values = np.asarray(values).reshape(-1)
+    same(mean(values, ess), truth["mean"], truth.get("mcse_mean", 0.0), f"mean of {what}")
+    same(sd(values, ess), truth["sd"], truth.get("mcse_sd", 0.0), f"sd of {what}")
+    for level, quantile in truth.get("quantiles", {}).items():
+        error = truth.get("mcse_quantiles", {}).get(level, 0.0)
+        at_quantile(values, ess, float(level), quantile, error, what)
+
+
+def at_quantile(
+    values: np.ndarray, ess: float, level: float, quantile: float, error: float, what: str = ""
+) -> None:
+    """Share of draws below a quantile; needs no density for its standard error."""
+    share = float((values <= quantile).mean())
+    # what the reference's own error moves the share by
+    moved = float(((values > quantile - error) & (values <= quantile + error)).mean() / 2)
+    own = float(np.sqrt(level * (1 - level) / ess))
+    same((share, own), level, moved, f"share below the {level} quantile of {what}")
+
+
+@pytest.fixture(scope="session")
+def tumour_fits(
+    tumours: pd.DataFrame, tumour_priors: bd.Priors, tumour_model: bd.DoseModel
+) -> dict[tuple[str, str], bd.DoseModel]:
+    """The four cases of the quadrature reference: (cohort, measurement error) → model."""
+    times_four = tumours.copy()
+    times_four.loc[times_four["patient_id"] == "P1", "absorbed_dose_gy"] *= 4
+    error = {"dose_cv": "absorbed_dose_cv", "dose_cv_shared": "absorbed_dose_cv_shared"}
+    out = {}
+    for case, table in (("as_measured", tumours), ("one_patient_times_four", times_four)):
+        for name, columns in (("without_error", {}), ("with_error", error)):
+            model = bd.DoseModel("log(suv_mean) + log(volume_ml)", priors=tumour_priors, **columns)
+            shared = case == "as_measured" and not columns
+            out[case, name] = tumour_model if shared else model.fit(table)
+    return out
