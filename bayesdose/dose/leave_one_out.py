@@ -71,6 +71,8 @@ class LeaveOneOut:
         Column left out.
     hdi_prob : float
         Mass of the intervals in ``predictions``.
+    _fitted, _folds, _drawer : object
+        What predictions are made from when they are first asked for.
     """
 
     patients: pd.DataFrame

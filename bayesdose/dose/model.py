@@ -349,10 +349,12 @@ class DoseModel:
 
         Parameters
         ----------
-        new, kind, given, target, aggregate, random_seed
-            As in `predict`.
+        new : pandas.DataFrame
+            Site table.
         gy : float, Gy
             Value.
+        kind, given, target, aggregate, random_seed
+            As in `predict`.
 
         Returns
         -------
@@ -520,6 +522,17 @@ class DoseModel:
         dict
         """
         return dict(self._state().info)
+
+    @property
+    def dropped_(self) -> dict[str, int]:
+        """Rows left out by ``missing="drop"``, by the column that was missing.
+
+        Returns
+        -------
+        dict of int
+        """
+        training = self._state().training
+        return {} if training is None else dict(training.dropped)
 
     def __repr__(self) -> str:
         state = "not fitted"

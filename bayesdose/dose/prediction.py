@@ -375,8 +375,13 @@ def _draw(
     draws, pareto_k = fitted.draws, float("nan")
     measured: dict[str, Measured] = {}
     if kind == "known_patient" or given is not None:
-        rows, measured = _with_measured(fitted, frame, given, known=kind == "known_patient")
         _check_collapses(fitted)
+        if spec.missing == "impute":
+            raise PredictionError(
+                "a model with imputed covariates predicts new and typical patients only: "
+                "conditioning on measured rows would treat imputed values as known"
+            )
+        rows, measured = _with_measured(fitted, frame, given, known=kind == "known_patient")
         found = condition(fitted.encoding, draws, measured, rng)
         draws, pareto_k = found.draws, found.pareto_k
         if pareto_k > PARETO_K_LIMIT:

@@ -24,7 +24,7 @@ class ModelSpec:
     ----------
     formula : str or dict of str
         Right-hand side for all tissues, or tissue → right-hand side.
-    by, patient, response, activity, dose_cv, dose_cv_shared, censored : str or None
+    by, patient, response, activity, dose_cv, dose_cv_shared : str or None
         Column names; see `bayesdose.DoseModel`.
     patient_effects : str
         Formula inside the patient; ``"0"`` for none.
@@ -34,10 +34,16 @@ class ModelSpec:
         Columns whose levels get effects with an estimated standard deviation.
     standardise : bool
         Whether columns are centred and scaled with the tissue's training rows.
-    likelihood, missing, engine : str
-        Names; see `bayesdose.DoseModel`.
+    likelihood : str
+        One of `LIKELIHOODS`.
+    censored : str or None
+        Column that is True where the dose lies below the value.
+    missing : str
+        One of `MISSING`.
     priors : Priors
         Priors stated by the user.
+    engine : str
+        One of `ENGINES`.
 
     Raises
     ------

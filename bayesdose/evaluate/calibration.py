@@ -54,11 +54,11 @@ def calibration_line(
     """Calibration slope and intercept with intervals that treat the patient as the unit.
 
     Weighted least squares of observed on predicted log dose. The covariance is the jackknife
-    over patients (CR3, also written CV3),
+    over patients (CR3, also written CV3)::
 
         V = (G - 1) / G * sum_g (b_-g - b)(b_-g - b)',
 
-    with b_-g the line without patient g, and intervals use Student's t with G - 1 degrees of
+    with ``b_-g`` the line without patient g, and intervals use Student's t with G - 1 degrees of
     freedom: with few and unequal patients it covers better than the usual sandwich (CR1).
 
     Parameters

@@ -60,7 +60,7 @@ def interval_coverage(
     """Coverage of given intervals, with a Wilson interval at an effective number of sites.
 
     With y_j = 1 inside and 0 outside, weights w_j and patients g = 1..G, the coverage is the
-    ratio p = sum_j w_j y_j / sum_j w_j, and p_-g the same without patient g. Then
+    ratio ``p = sum_j w_j y_j / sum_j w_j``, and ``p_-g`` the same without patient g. Then::
 
         V = (G - 1) / G * sum_g (p_-g - p)^2               jackknife over patients
         n_w = (sum w)^2 / sum w^2                          sites counted (Kish)
@@ -71,7 +71,7 @@ def interval_coverage(
     patients, and z the normal one: only the excess of deff rests on few patients. With k = n_w
     min(p, 1 - p) sites of the rarer kind there may be little to learn V from, so the opposite
     extreme, all sites of a patient inside or outside together, enters with a weight of a = 2
-    sites:
+    sites::
 
         1 / n_eff = (k / n_V + a / G) / (k + a).
 

@@ -10,13 +10,13 @@ from bayesdose.evaluate._sorted_draws import crps_rows, sorted_blocks
 def crps(observed: ArrayLike, draws: ArrayLike) -> Floats:
     """Continuous ranked probability score of each site, exact for the empirical draws.
 
-    With F the empirical distribution of the S draws x_i,
+    With F the empirical distribution of the S draws x_i::
 
         CRPS = integral (F(t) - 1{t >= y})^2 dt = mean_i |x_i - y| - 1/2 mean_ij |x_i - x_j|,
 
-    the second mean over all S^2 pairs, obtained from one sort. It is in the unit of the dose,
-    smaller is better, and for a single draw it is the absolute error. Against the distribution
-    behind the draws it is too large by about ``mean |x_i - x_j| / (2 S)``.
+    The second mean is over all S^2 pairs, obtained from one sort. The score is in the unit of
+    the dose, smaller is better, and for a single draw it is the absolute error. Against the
+    distribution behind the draws it is too large by about ``mean |x_i - x_j| / (2 S)``.
 
     Parameters
     ----------

@@ -114,8 +114,8 @@ def site_scores(
     width_50_gy, median_width_50_gy         mean and median width of the HDI, Gy; likewise 80, 95
     eti_coverage_50, _lower, _upper         the same for the equal-tailed interval; likewise
                                             80, 95
-    eti_width_50_gy, median_eti_width_50_gy width of the equal-tailed interval, Gy; likewise
-                                            80, 95
+    eti_width_50_gy                         mean width of that interval, Gy; likewise 80, 95
+    median_eti_width_50_gy                  its median
     ======================================  =====================================================
 
     How each is computed: `regression_scores`, `lopo_r2`, `calibration_line`, `crps`, `hdi`,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from math import ceil
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -192,7 +191,8 @@ def _axes(
 
 def _dress(panel: Axes, name: str, label: str) -> None:
     short = name.replace(":Intercept", "")
-    panel.set_title("\n".join(wrap(short, 34)), loc="left", fontsize=8.5)
+    lines = short if len(short) < 34 else short.replace(", ", ",\n")
+    panel.set_title(lines, loc="left", fontsize=8.5)
     panel.set_title("", loc="center")
     panel.set_xlabel(label, fontsize=8)
     panel.set_ylabel("")

@@ -124,10 +124,14 @@ def plot_residuals(
 def _slope(row: pd.Series) -> str:
     if np.isnan(row["slope"]):
         return "no trend: all values are equal"
-    text = f"log-log slope {row['slope']:.2f}"
-    if not np.isnan(row["slope_lower"]):
-        text += f" ({row['slope_lower']:.2f} to {row['slope_upper']:.2f})"
-    return text.replace("log-log", "log–log").replace("-", "−")
+    text = f"log–log slope {_number(row['slope'])}"
+    if np.isnan(row["slope_lower"]):
+        return text
+    return f"{text} ({_number(row['slope_lower'])} to {_number(row['slope_upper'])})"
+
+
+def _number(value: float) -> str:
+    return f"{value:z.2f}".replace("-", "−")
 
 
 def _abscissa(table: pd.DataFrame, against: str, sites: pd.DataFrame | None) -> np.ndarray:

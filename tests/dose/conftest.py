@@ -122,3 +122,78 @@ def tumour_fits(
             shared = case == "as_measured" and not columns
             out[case, name] = tumour_model if shared else model.fit(table)
     return out
+
+
+@pytest.fixture(scope="session")
+def refit() -> Callable[..., tuple[float, float]]:
+    return refit_without
+
+
+def refit_without(
+    model: bd.DoseModel, train: pd.DataFrame, held: pd.DataFrame, random_seed: int = 11
+) -> tuple[float, float]:
+    """Fit without a patient, score the patient: elpd and its Monte-Carlo standard error."""
+    from bayesdose.dose.conditional import log_density, patient_gram
+    from bayesdose.dose.training import encode_new
+
+    again = bd.DoseModel(**model.get_params()).fit(train, random_seed=random_seed)
+    (value,) = again.log_predictive_density(held)
+    # the error needs the density by draw, which the public face does not show
+    _, rows = encode_new(again._fitted, held, response_required=True)
+    draws = again._fitted.draws
+    gram, log_det = patient_gram(again._fitted.encoding, draws, rows)
+    by_draw = log_density(draws.precision, draws.shift, gram, log_det, len(held))
+    relative = np.exp(by_draw - by_draw.max())
+    relative /= relative.mean()
+    return float(value), float(relative.std() / np.sqrt(draws_worth(again)))
+
+
+@pytest.fixture(scope="session")
+def three_tissues(cohort: pd.DataFrame) -> bd.DoseModel:
+    """The model of the package's first page."""
+    return bd.DoseModel(
+        {
+            "tumour": "log(total_lesion_uptake) + log(tumour_to_parotid) + glcm_joint_entropy",
+            "salivary_gland": "log(suv_mean)",
+            "kidney": "log(suv_mean) + egfr_ml_min_1p73m2",
+        }
+    ).fit(cohort)
+
+
+@pytest.fixture(scope="session")
+def kidneys(cohort: pd.DataFrame) -> pd.DataFrame:
+    """18 kidneys with a standardised covariate z."""
+    return with_z(cohort[cohort["tissue"] == "kidney"])
+
+
+@pytest.fixture(scope="session")
+def centres(kidneys: pd.DataFrame) -> pd.DataFrame:
+    """Centres A and B with four patients each, C with one."""
+    place = {f"P{i}": "AABBAABBC"[i - 1] for i in range(1, 10)}
+    return kidneys.assign(centre=kidneys["patient_id"].map(place))
+
+
+@pytest.fixture(scope="session")
+def centres_model(centres: pd.DataFrame) -> bd.DoseModel:
+    return bd.DoseModel("log(suv_mean)", group_effects=["centre"]).fit(centres)
+
+
+@pytest.fixture(scope="session")
+def cycles() -> pd.DataFrame:
+    """Five patients with two tumours and two kidneys, each measured in two cycles."""
+    table = bd.simulate.dose_cohort(
+        5, generator="regression", random_seed=4, n_cycles=2, lesion_counts=[2] * 5
+    )
+    return with_z(table[table["tissue"].isin(["tumour", "kidney"])].reset_index(drop=True))
+
+
+@pytest.fixture(scope="session")
+def cycles_model(cycles: pd.DataFrame) -> bd.DoseModel:
+    """With patient-by-cycle, site and cycle terms."""
+    return bd.DoseModel("log(suv_mean)").fit(cycles)
+
+
+def with_z(table: pd.DataFrame) -> pd.DataFrame:
+    log = np.log(table["suv_mean"])
+    grouped = log.groupby(table["tissue"])
+    return table.assign(z=(log - grouped.transform("mean")) / grouped.transform("std"))

@@ -15,6 +15,7 @@ from bayesdose.dose.collapsed import density, engine, proposal
 from bayesdose.dose.collapsed.density import Fold
 from bayesdose.dose.collapsed.draws import posterior_draws
 from bayesdose.dose.collapsed.engine import Problem, Sampled
+from bayesdose.dose.collapsed.proposal import Weighted, weighted
 from bayesdose.dose.posterior import Draws, resample
 
 #: Fewest effective draws that a fold's weights may be worth before it is sampled anew.
@@ -111,7 +112,9 @@ def evaluate(
             posterior, held = _densities(task.problem, theta, [task])
             found[task.label] = _weigh(theta, posterior[:, 0] - log_q, held[:, 0])
         if _poor(found[task.label]):
-            found[task.label] = _refit(problem, task, found[task.label], sampled, rng, ess)
+            found[task.label] = _refit(
+                task.problem or problem, task, found[task.label], sampled, rng, ess
+            )
     return [found[task.label] for task in tasks]
 
 
@@ -198,7 +201,8 @@ def log_mean(weights: np.ndarray, log_values: np.ndarray) -> tuple[float, float]
     -------
     value, error : float
     """
-    value = float(logsumexp(log_values, b=weights))
+    with np.errstate(divide="ignore"):  # a weight of 0 counts for nothing
+        value = float(logsumexp(log_values + np.log(weights)))
     relative = np.exp(log_values - value)
     return value, float(np.sqrt((weights**2 * (relative - 1) ** 2).sum()))
 
@@ -216,20 +220,35 @@ def _refit(
     rng: np.random.Generator,
     ess: float,
 ) -> Outcome:
-    own = task.problem or problem
-    fold = _fold(own, task)
     # a few good draws say more about the fold's place than none; a bad set starts at its mode
     first = sampled.proposal if outcome.weight_ess > 20 * len(sampled.theta[0]) else None
-    found = engine.explore(own, fold, int(ess), rng, first=first)
-    if found.weighted is not None:
-        theta, weights = found.weighted.theta, found.weighted.weights
-        pareto_k = found.weighted.pareto_k
-    else:
+    found = engine.explore(problem, _fold(problem, task), int(ess), rng, first=first)
+    if found.weighted is None or sampled.weighted is None:
         theta, pareto_k = found.theta, float("nan")
         weights = np.full(len(theta), 1 / len(theta))
-    _, held = _densities(own, theta, [task])
-    value, mcse = log_mean(weights, held[:, 0])
+        _, held = _densities(problem, theta, [task])
+        value, mcse = log_mean(weights, held[:, 0])
+    else:
+        theta, weights = found.weighted.theta, found.weighted.weights
+        pareto_k = found.weighted.pareto_k
+        value, mcse = _evidence_ratio(problem, task, sampled, found.weighted)
     return Outcome(value, mcse, pareto_k, True, float(1 / (weights**2).sum()), theta, weights)
+
+
+def _evidence_ratio(
+    problem: Problem, task: Task, sampled: Sampled, refit: Weighted
+) -> tuple[float, float]:
+    """Log p(y) - log p(y kept), each by the draws that were made for it.
+
+    The mean of p(y left out | θ) over the fold's posterior is ruled by that posterior's tail,
+    where few of its draws lie; the draws for the whole table lie there.
+    """
+    theta, log_q = _shared_draws(problem, sampled)
+    kept, held = _densities(problem, theta, [task])
+    whole = weighted(theta, kept[:, 0], kept[:, 0] + held[:, 0] - log_q, sampled.proposal)
+    numerator, error = whole.log_constant
+    denominator, other = refit.log_constant
+    return numerator - denominator, float(np.hypot(error, other))
 
 
 def _fold(problem: Problem, task: Task) -> Fold:

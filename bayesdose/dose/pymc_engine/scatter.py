@@ -152,7 +152,9 @@ def _gamma(
     out = np.empty(residual.shape)
     for rows, log_integral in ((~censored, _gamma_measured), (censored, _gamma_below)):
         if rows.any():
-            out[..., rows] = log_integral(residual[..., rows], shape[..., rows], variance[..., rows])
+            out[..., rows] = log_integral(
+                residual[..., rows], shape[..., rows], variance[..., rows]
+            )
     return out
 
 

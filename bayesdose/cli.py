@@ -1,0 +1,339 @@
+"""Command line: demo, validate, fit and predict. Thin: it reads, calls the package, and writes.
+
+Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 the
+input is refused, 2 the command line makes no sense, 130 interrupted.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bayesdose
+from bayesdose import config
+from bayesdose._folders import check_free, completed
+from bayesdose.errors import BayesdoseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayesdose import DoseModel
+    from bayesdose.dose.leave_one_out import LeaveOneOut
+    from bayesdose.dose.spec import ModelSpec
+
+DEFAULT_FORMULA = "log(suv_mean) + log(volume_ml)"
+DEMO_FORMULA = {
+    "tumour": "log(total_lesion_uptake) + log(tumour_to_parotid) + glcm_joint_entropy",
+    "salivary_gland": "log(suv_mean)",
+    "kidney": "log(suv_mean) + egfr_ml_min_1p73m2",
+}
+MODEL_FILE = "dose.nc"
+_SIMULATED = (
+    "The cohort is SIMULATED, from kinetics, imaging and dosimetry: it shows how the package works "
+    "and is\nno evidence about patients."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return int(stop.code or 0)
+    try:
+        with _messages():
+            args.run(args)
+            sys.stdout.flush()
+    except BayesdoseError as err:
+        return _failed(args.command, str(err), 1)
+    except BrokenPipeError:
+        # the reader has enough; what Python flushes at exit must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as err:
+        where = f"{err.filename}: " if err.filename else ""
+        return _failed(args.command, f"{where}{err.strerror or err}", 1)
+    except KeyboardInterrupt:
+        return _failed(args.command, "interrupted; nothing was written", 130)
+    return 0
+
+
+def _failed(command: str, message: str, code: int) -> int:
+    print(f"bayesdose {command}: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bayesdose",
+        description="Hierarchical Bayesian models of 177Lu absorbed dose. For research only.",
+    )
+    parser.add_argument("--version", action="version", version=f"bayesdose {bayesdose.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = _command(commands, "demo", _demo, "fit the simulated reference cohort and show it all")
+    demo.add_argument(
+        "--out", type=Path, default=Path("bayesdose-demo"), help="folder (default: %(default)s)"
+    )
+    _add_force(demo)
+
+    validate = _command(commands, "validate", _validate, "check a site table")
+    _add_table(validate)
+
+    fit = _command(commands, "fit", _fit, "fit, validate and write a model")
+    _add_table(fit)
+    fit.add_argument(
+        "--config",
+        type=Path,
+        metavar="model.toml",
+        help=f"model and priors (default: {DEFAULT_FORMULA}, by tissue)",
+    )
+    fit.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    fit.add_argument(
+        "--include-patients",
+        action="store_true",
+        help=f"keep the training rows in {MODEL_FILE}, to predict known patients from it",
+    )
+    _add_force(fit)
+
+    predict = _command(commands, "predict", _predict, "predict absorbed dose with a fitted model")
+    predict.add_argument("model", type=Path, metavar="DIR", help="folder that fit wrote")
+    _add_table(predict)
+    predict.add_argument(
+        "--kind",
+        choices=("new_patient", "known_patient", "typical_patient"),
+        default="new_patient",
+        help="patient effects: drawn, conditional on measured rows, or none (default: %(default)s)",
+    )
+    predict.add_argument(
+        "--given", metavar="TABLE", help="measured rows to condition on, read like the first table"
+    )
+    predict.add_argument(
+        "--target",
+        choices=("true", "measured"),
+        default="true",
+        help="the dose, or a measurement of it (default: %(default)s)",
+    )
+    predict.add_argument(
+        "--hdi-prob", type=float, default=0.95, metavar="P", help="mass (default: %(default)s)"
+    )
+    predict.add_argument(
+        "--out", type=Path, metavar="FILE.csv", help="file to write (default: standard output)"
+    )
+    _add_force(predict)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], help_text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}."
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", metavar="TABLE", help="site table: .csv, .xlsx or .parquet")
+    parser.add_argument("--columns", metavar="map.toml", help="names, words and units of the table")
+    parser.add_argument("--sheet", help="sheet of a workbook with more than one")
+
+
+def _add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace files that are there")
+
+
+def _demo(args: argparse.Namespace) -> None:
+    check_free(args.out, force=args.force, sign="summary.md")
+    sites = bayesdose.datasets.load_reference_cohort()
+    _say(f"reference cohort: {_size(sites)}")
+    _say(_SIMULATED)
+    spec = _spec({"formula": DEMO_FORMULA})
+    heading = "The reference cohort of bayesdose (simulated)"
+    _fit_and_write(sites, spec, config.FIT_DEFAULTS, args.out, heading=heading, with_table=True)
+    print(f"\n{_SIMULATED}")
+
+
+def _validate(args: argparse.Namespace) -> None:
+    sites = bayesdose.validate_sites(_read(args, args.table))
+    print(f"{args.table}: in order; {_size(sites)}")
+
+
+def _fit(args: argparse.Namespace) -> None:
+    check_free(args.out, force=args.force)
+    plain, settings = {"formula": DEFAULT_FORMULA}, config.FIT_DEFAULTS
+    if args.config is not None:
+        plain, settings = config.read_config(args.config)
+    spec = _spec(plain)
+    sites = _read(args, args.table)
+    _fit_and_write(
+        sites,
+        spec,
+        settings,
+        args.out,
+        heading=f"Dose model of {Path(args.table).name}",
+        include_patients=args.include_patients,
+    )
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from bayesdose.report.folder import write_csv
+
+    if args.out is not None and args.out.exists() and not args.force:
+        raise bayesdose.ConfigError(f"{args.out}: exists; replace it with --force")
+    model = bayesdose.DoseModel.load(args.model / MODEL_FILE)
+    new = _read(args, args.table)
+    given = None if args.given is None else _read(args, args.given)
+    _say(f"predicting {len(new)} sites: kind {args.kind}, target {args.target}")
+    table = model.predict(
+        new, kind=args.kind, given=given, target=args.target, hdi_prob=args.hdi_prob
+    )
+    if args.out is None:
+        sys.stdout.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    else:
+        write_csv(table, args.out)
+        _say(f"wrote {args.out}")
+
+
+def _fit_and_write(
+    sites: "pd.DataFrame",
+    spec: "ModelSpec",
+    settings: dict[str, Any],
+    out: Path,
+    *,
+    heading: str,
+    include_patients: bool = False,
+    with_table: bool = False,
+) -> None:
+    _say("fitting (the first run compiles)")
+    model = bayesdose.DoseModel(**{name: getattr(spec, name) for name in vars(spec)})
+    model.fit(sites, **settings)
+    _say(f"fitted to {_size(model._state().training.frame, spec)}")
+    print(f"{model.diagnose()}\n")
+    _say("leaving every patient out in turn")
+    lopo = model.leave_one_patient_out()
+    _say("scoring the baselines, drawing pictures and writing files")
+    with completed(out) as folder:
+        _write(model, lopo, settings, folder, heading, include_patients)
+        if with_table:
+            from bayesdose.report.folder import write_csv
+
+            write_csv(sites, folder / "sites.csv")
+    _say(f"wrote {out}; its tables and pictures name patients")
+    if not include_patients:
+        _say(f"{out / MODEL_FILE} holds neither rows nor labels of patients")
+
+
+def _write(
+    model: "DoseModel",
+    lopo: "LeaveOneOut",
+    settings: dict[str, Any],
+    folder: Path,
+    heading: str,
+    include_patients: bool,
+) -> None:
+    from bayesdose.report import score_text, write_report
+    from bayesdose.report.folder import write_text
+
+    model.save(folder / MODEL_FILE, include_patients=include_patients)
+    spec = model._state().encoding.spec
+    text = config.to_toml(spec.to_dict(), settings, _default_priors(model))
+    write_text(text, folder / "model.toml")
+    table = write_report(model, lopo, folder, heading=heading)
+    print(score_text(table))
+    print(f"\nLeave-one-patient-out elpd {lopo.elpd:.1f} (standard error {lopo.elpd_se:.1f}).")
+    for note in table.attrs["notes"]:
+        print(f"Note: {note}")
+
+
+def _spec(plain: dict[str, Any]) -> "ModelSpec":
+    from bayesdose.dose.spec import ModelSpec
+
+    return ModelSpec.from_dict(plain)
+
+
+def _default_priors(model: "DoseModel") -> dict[str, Any]:
+    """Priors in force that the user has not stated, as plain values."""
+    from bayesdose.dose import priors
+
+    encoding = model._state().encoding
+    stated = encoding.spec.priors
+    missing: dict[str, Any] = {}
+    for name in ("intercept", "slope", "patient_sd", "residual_sd", "patient_corr"):
+        by_tissue = {
+            tissue: stated.resolve(name, tissue, encoding.log_activity)
+            for tissue in encoding.tissues
+            if stated.given(name, tissue) is None
+        }
+        if len(set(by_tissue.values())) == 1 and getattr(stated, name) is None:
+            missing[name] = next(iter(by_tissue.values()))
+        elif by_tissue:
+            missing[name] = by_tissue
+    return priors.to_dict(bayesdose.Priors(**missing))
+
+
+def _read(args: argparse.Namespace, path: str) -> "pd.DataFrame":
+    sites = bayesdose.read_sites(path, columns=args.columns, sheet=args.sheet)
+    _say(f"read {path}: {len(sites)} rows")
+    return sites
+
+
+def _size(sites: "pd.DataFrame", spec: "ModelSpec | None" = None) -> str:
+    patient, by = ("patient_id", "tissue") if spec is None else (spec.patient, spec.by)
+    text = f"{len(sites)} sites of {sites[patient].nunique()} patients"
+    if by is None:
+        return text
+    counts = sites[by].astype(str).value_counts(sort=False)
+    return f"{text}: " + ", ".join(f"{n} {tissue}" for tissue, n in counts.items())
+
+
+_BEGAN = time.perf_counter()
+
+
+def _say(text: str) -> None:
+    seconds = time.perf_counter() - _BEGAN
+    print(f"[{seconds:5.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Show warnings and progress of the package as lines on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("          %(message)s"))
+    log = logging.getLogger("bayesdose")
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            print(f"warning: {message}", file=sys.stderr, flush=True)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = show
+            yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)

@@ -1,0 +1,162 @@
+"""Leave-one-out against explicit refits without the patient (or centre), fold by fold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesdose as bd
+from bayesdose.dose.collapsed import folds
+from bayesdose.dose.leave_one_out import FoldWarning
+from bayesdose.errors import ConfigError, NotFittedError
+
+
+def same_as_refits(model, table, refit, monte_carlo, by="patient_id") -> None:
+    found = model.leave_one_out(by=by).patients
+    for label in found.index:
+        held = table[by] == label
+        value, error = refit(model, table[~held], table[held])
+        row = found.loc[label]
+        monte_carlo.same((row["elpd"], row["mcse"]), value, error, what=f"elpd of {label}")
+        assert row["n_scored"] == row["n_sites"] == held.sum()
+        assert row["status"] == "ok"
+
+
+@pytest.mark.slow
+def test_three_tissues_standardised_anew_in_each_fold(three_tissues, cohort, refit, monte_carlo):
+    same_as_refits(three_tissues, cohort, refit, monte_carlo)
+
+
+@pytest.mark.slow
+def test_repeated_cycles(cycles_model, cycles, refit, monte_carlo):
+    same_as_refits(cycles_model, cycles, refit, monte_carlo)
+
+
+def test_group_effects(centres_model, centres, refit, monte_carlo):
+    """C has one patient: without it the centre is new, and its effect comes from the prior."""
+    same_as_refits(centres_model, centres, refit, monte_carlo)
+
+
+def test_leave_one_centre_out_is_a_ratio_of_evidences(centres, monte_carlo):
+    """With nothing to standardise, p(y held | y kept) = p(y) / p(y kept)."""
+    priors = bd.Priors(intercept=bd.Normal(-0.75, 0.4))
+    model = bd.DoseModel("z", standardise=False, group_effects=["centre"], priors=priors)
+    model.fit(centres)
+    found = model.leave_one_out(by="centre").patients
+    assert list(found.index) == ["A", "B", "C"]
+    whole, whole_error = model.log_evidence_
+    for centre, row in found.iterrows():
+        rest = centres[centres["centre"] != centre]
+        part, part_error = bd.DoseModel(**model.get_params()).fit(rest).log_evidence_
+        exact, error = whole - part, np.hypot(whole_error, part_error)
+        monte_carlo.same((row["elpd"], row["mcse"]), exact, error, what=centre)
+
+
+def test_splines_are_rebuilt_in_each_fold(kidneys, refit, monte_carlo):
+    model = bd.DoseModel("poly(z, 2)").fit(kidneys)
+    same_as_refits(model, kidneys, refit, monte_carlo)
+
+
+def test_a_fold_that_a_spline_cannot_reach_is_reported(kidneys):
+    """The patient with the largest z lies outside the knots that the others give."""
+    model = bd.DoseModel("bs(z, df=4)").fit(kidneys)
+    with pytest.warns(FoldWarning):
+        found = model.leave_one_patient_out()
+    lost = found.patients["elpd"].isna()
+    ends = kidneys["patient_id"][kidneys["z"].isin([kidneys["z"].min(), kidneys["z"].max()])]
+    assert set(found.patients.index[lost]) == set(ends)
+    assert (found.patients["status"][lost] != "ok").all()
+    assert (found.patients["n_scored"][lost] == 0).all()
+    assert np.isfinite(found.elpd)
+
+
+def test_a_patient_who_alone_has_a_tissue(cohort, refit, monte_carlo):
+    alone = (cohort["tissue"] == "kidney") | (
+        (cohort["tissue"] == "salivary_gland") & (cohort["patient_id"] == "P3")
+    )
+    table = cohort[alone]
+    model = bd.DoseModel({"kidney": "log(suv_mean)", "salivary_gland": "1"}).fit(table)
+    with pytest.warns(FoldWarning, match="no salivary_gland left to learn from"):
+        found = model.leave_one_patient_out()
+    row = found.patients.loc["P3"]
+    assert (row["n_sites"], row["n_scored"]) == (6, 2)
+    scored = found.predictions["median"].notna()
+    assert scored.sum() == 18
+    assert found.predictions.loc[~scored, "tissue"].unique() == ["salivary_gland"]
+    kidneys = table[table["tissue"] == "kidney"]
+    one_tissue = bd.DoseModel({"kidney": "log(suv_mean)"})
+    for patient in ("P3", "P5"):
+        held = table["patient_id"] == patient
+        mine = kidneys["patient_id"] == patient
+        if patient == "P3":
+            value, error = refit(one_tissue, kidneys[~mine], kidneys[mine])
+        else:
+            value, error = refit(model, table[~held], table[held])
+        row = found.patients.loc[patient]
+        monte_carlo.same((row["elpd"], row["mcse"]), value, error, what=patient)
+
+
+def test_folds_that_are_sampled_anew_are_exact(tumour_model, reference, monte_carlo, monkeypatch):
+    monkeypatch.setattr(folds, "MIN_ESS", np.inf)
+    found = tumour_model.leave_one_patient_out().patients
+    assert found["adapted"].all()
+    truth = reference("quadrature/reference_cohort_tumours")["as_measured"]["without_error"]
+    for patient, exact in truth["leave_one_out_relearned"]["log_density_gy"].items():
+        row = found.loc[patient]
+        monte_carlo.same((row["elpd"], row["mcse"]), exact, what=patient)
+
+
+def test_scores_and_shapes(tumour_model, tumours):
+    found = tumour_model.leave_one_patient_out(hdi_prob=0.8)
+    patients = list(dict.fromkeys(tumours["patient_id"]))
+    assert list(found.patients.index) == patients
+    assert found.patients["n_sites"].to_dict() == tumours["patient_id"].value_counts().to_dict()
+    assert found.elpd == pytest.approx(found.patients["elpd"].sum())
+    assert found.elpd_se == pytest.approx(3 * found.patients["elpd"].std(ddof=1))
+    table = found.predictions
+    assert table.index.equals(tumours.index)
+    assert (table["observed"].to_numpy() == pytest.approx(tumours["absorbed_dose_gy"].to_numpy()))
+    inside = (found.draws > table["lower"].to_numpy()) & (found.draws < table["upper"].to_numpy())
+    assert inside.mean(0) == pytest.approx(np.full(len(table), 0.8), abs=0.002)
+    assert table["median"].to_numpy() == pytest.approx(np.median(found.draws, axis=0))
+
+
+def test_sites_of_a_patient_are_drawn_together(tumour_model, tumours):
+    """Two tumours of a patient share its effect; tumours of two patients share none."""
+    log_draws = np.log(tumour_model.leave_one_patient_out().draws)
+    correlation = np.corrcoef(log_draws.T)
+    own = tumours["patient_id"].to_numpy()
+    together = (own[:, None] == own) & ~np.eye(len(own), dtype=bool)
+    assert correlation[together].mean() > 0.1
+    assert abs(correlation[own[:, None] != own].mean()) < 0.01
+
+
+def test_arviz_takes_the_result(tumour_model):
+    found = tumour_model.leave_one_patient_out()
+    data = found.to_arviz()
+    assert data.elpd == pytest.approx(found.elpd)
+    assert data.n_data_points == 9
+    assert list(data.elpd_i["patient"].to_numpy()) == list(found.patients.index)
+
+
+def test_the_same_seed_gives_the_same_result(tumour_model):
+    first, second = (tumour_model.leave_one_patient_out() for _ in range(2))
+    pd.testing.assert_frame_equal(first.patients, second.patients)
+    np.testing.assert_array_equal(first.draws, second.draws)
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("hospital", "no such column"),
+        ("site_id", "several values"),
+        ("scanner", "one value only"),
+    ],
+)
+def test_what_cannot_be_left_out(tumour_model, by, words):
+    with pytest.raises(ConfigError, match=words):
+        tumour_model.leave_one_out(by=by)
+
+
+def test_needs_a_fit():
+    with pytest.raises(NotFittedError, match="fit"):
+        bd.DoseModel("1").leave_one_patient_out()
