@@ -13,11 +13,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import bayesdose
 from bayesdose import config
-from bayesdose._folders import check_free, completed
+from bayesdose._files import check_free, whole_folder, write_text
 from bayesdose.errors import BayesdoseError
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ DEMO_FORMULA = {
 }
 MODEL_FILE = "dose.nc"
 _SIMULATED = (
-    "The cohort is SIMULATED, from kinetics, imaging and dosimetry: it shows how the package works "
-    "and is\nno evidence about patients."
+    "The cohort is SIMULATED, from kinetics, imaging and dosimetry. It shows how the package "
+    "works; it is no evidence about patients."
 )
+_WIDTH = 100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{err.filename}: " if err.filename else ""
         return _failed(args.command, f"{where}{err.strerror or err}", 1)
     except KeyboardInterrupt:
-        return _failed(args.command, "interrupted; nothing was written", 130)
+        return _failed(args.command, "interrupted", 130)
     return 0
 
 
@@ -164,12 +166,11 @@ def _add_force(parser: argparse.ArgumentParser) -> None:
 def _demo(args: argparse.Namespace) -> None:
     check_free(args.out, force=args.force, sign="summary.md")
     sites = bayesdose.datasets.load_reference_cohort()
-    _say(f"reference cohort: {_size(sites)}")
-    _say(_SIMULATED)
+    _say(f"reference cohort, SIMULATED: {_size(sites)}")
     spec = _spec({"formula": DEMO_FORMULA})
     heading = "The reference cohort of bayesdose (simulated)"
     _fit_and_write(sites, spec, config.FIT_DEFAULTS, args.out, heading=heading, with_table=True)
-    print(f"\n{_SIMULATED}")
+    print(f"\n{_wrapped(_SIMULATED)}")
 
 
 def _validate(args: argparse.Namespace) -> None:
@@ -223,19 +224,21 @@ def _fit_and_write(
     include_patients: bool = False,
     with_table: bool = False,
 ) -> None:
-    _say("fitting (the first run compiles)")
+    from bayesdose.dose.prediction import needs_training
+    from bayesdose.report.folder import FILES, write_csv
+
+    _say("fitting (the first time in a process compiles)")
     model = bayesdose.DoseModel(**{name: getattr(spec, name) for name in vars(spec)})
     model.fit(sites, **settings)
-    _say(f"fitted to {_size(model._state().training.frame, spec)}")
-    print(f"{model.diagnose()}\n")
+    for column, n in needs_training(model._state(), "a report").dropped.items():
+        _say(f"left out {n} rows without {column}")
+    print(f"{_wrapped(str(model.diagnose()))}\n")
     _say("leaving every patient out in turn")
     lopo = model.leave_one_patient_out()
     _say("scoring the baselines, drawing pictures and writing files")
-    with completed(out) as folder:
+    with whole_folder(out, (*FILES, MODEL_FILE, "model.toml", "sites.csv")) as folder:
         _write(model, lopo, settings, folder, heading, include_patients)
         if with_table:
-            from bayesdose.report.folder import write_csv
-
             write_csv(sites, folder / "sites.csv")
     _say(f"wrote {out}; its tables and pictures name patients")
     if not include_patients:
@@ -251,7 +254,7 @@ def _write(
     include_patients: bool,
 ) -> None:
     from bayesdose.report import score_text, write_report
-    from bayesdose.report.folder import write_text
+    from bayesdose.report.scores import elpd_text
 
     model.save(folder / MODEL_FILE, include_patients=include_patients)
     spec = model._state().encoding.spec
@@ -259,9 +262,9 @@ def _write(
     write_text(text, folder / "model.toml")
     table = write_report(model, lopo, folder, heading=heading)
     print(score_text(table))
-    print(f"\nLeave-one-patient-out elpd {lopo.elpd:.1f} (standard error {lopo.elpd_se:.1f}).")
+    print(f"\n{_wrapped(elpd_text(lopo))}")
     for note in table.attrs["notes"]:
-        print(f"Note: {note}")
+        print(_wrapped(f"Note: {note}."))
 
 
 def _spec(plain: dict[str, Any]) -> "ModelSpec":
@@ -294,6 +297,10 @@ def _read(args: argparse.Namespace, path: str) -> "pd.DataFrame":
     sites = bayesdose.read_sites(path, columns=args.columns, sheet=args.sheet)
     _say(f"read {path}: {len(sites)} rows")
     return sites
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(fill(line, _WIDTH, subsequent_indent="    ") for line in text.splitlines())
 
 
 def _size(sites: "pd.DataFrame", spec: "ModelSpec | None" = None) -> str:

@@ -52,7 +52,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     fit = _fit_settings(path, plain.pop("fit", {}))
     if "formula" not in plain:
         raise ConfigError(
-            f"{path}: has no formula; write formula = \"log(suv_mean)\", or a table [formula] with "
+            f'{path}: has no formula; write formula = "log(suv_mean)", or a table [formula] with '
             "a line a tissue"
         )
     model = {name: _setting(path, name, value) for name, value in plain.items()}

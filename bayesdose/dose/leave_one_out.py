@@ -15,7 +15,7 @@ from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import log_dose_draws
 from bayesdose.dose.prediction import needs_training, summarise
 from bayesdose.dose.training import Fitted, Training
-from bayesdose.errors import ConfigError, FormulaError
+from bayesdose.errors import BayesdoseError, ConfigError
 
 if TYPE_CHECKING:
     import arviz_stats as azs
@@ -380,7 +380,7 @@ def _relearnt_fold(training: Training, held: np.ndarray, label: str, problem: An
         try:
             encoding, _ = design.learn(training.frame[~held], spec)
             rows = encoding.rows(training.frame)
-        except FormulaError as err:
+        except BayesdoseError as err:
             nothing = np.zeros(len(held), bool)
             return FoldData(label, held, nothing, training.encoding, training.rows, None, str(err))
     own = engine.prepare(encoding, rows, problem.device.platform)

@@ -11,7 +11,7 @@ from bayesdose.dose.leave_one_out import FoldData, LeaveOneOut, report_lost
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.pymc_engine import FoldResult, FoldTask, refit
 from bayesdose.dose.training import Fitted, Training
-from bayesdose.errors import FormulaError, PriorError
+from bayesdose.errors import BayesdoseError
 
 
 def leave_one_out(
@@ -87,7 +87,7 @@ def _fold(training: Training, label_of: np.ndarray, label: str) -> tuple[FoldDat
         encoding, rows = _learn(training, ~held, spec)
         scored = held & ~lost
         held_rows = encoding.rows(training.frame[scored]) if scored.any() else None
-    except (FormulaError, PriorError) as err:
+    except BayesdoseError as err:
         nothing = np.zeros(len(held), bool)
         return (
             FoldData(label, held, nothing, training.encoding, training.rows, None, str(err)),

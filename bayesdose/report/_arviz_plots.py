@@ -1,12 +1,16 @@
 """The only module that touches ArviZ's plots; its Axes are ours, so that no pyplot is involved."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from arviz_plots import PlotCollection
 
 
 def trace(draws: xr.Dataset, axes: Sequence[Axes] | np.ndarray, colours: Sequence[str]) -> None:
@@ -96,7 +100,7 @@ def rank_lines(draws: xr.Dataset) -> pd.DataFrame:
 
 def _collection(
     draws: xr.Dataset, axes: Sequence[Axes] | np.ndarray, colours: Sequence[str]
-) -> "object":
+) -> "PlotCollection":
     from arviz_plots import PlotCollection
 
     def each(values: Sequence[object] | np.ndarray) -> xr.Dataset:

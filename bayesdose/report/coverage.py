@@ -127,5 +127,4 @@ def plot_coverage(
         f"{unit} counts 1; bars: 95 % intervals with the patient as the unit",
     )
     panel.legend(frameon=False, fontsize=9, loc="lower right", labelcolor=style.INK)
-    style.finish([panel])
     return panel

@@ -1,7 +1,5 @@
 """A fit and its validation as files: tables, pictures, each picture's numbers, and a summary."""
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayesdose._files import write_text
 from bayesdose.dose.prediction import needs_training
 from bayesdose.errors import BayesdoseError
 from bayesdose.report import chains, scores, style
@@ -43,6 +42,17 @@ CAPTIONS = {
     "trace": "The chains.",
     "rank": "Ranks of each chain's draws among all.",
 }
+
+#: Files that a report can hold, relative to its folder.
+FILES = (
+    "summary.md",
+    "summary.csv",
+    "leave_one_patient_out.csv",
+    "predictions.csv",
+    "scores.csv",
+    "diagnosis.txt",
+    *(f"figures/{name}.{kind}" for name in CAPTIONS for kind in ("png", "csv")),
+)
 
 _Picture = tuple[Callable[[], "np.ndarray | Axes"], Callable[[], pd.DataFrame]]
 
@@ -100,26 +110,6 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_text(frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"), path)
 
 
-def write_text(text: str, path: Path) -> None:
-    """Write UTF-8 text, atomically.
-
-    Parameters
-    ----------
-    text : str
-        Content.
-    path : Path
-        File.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(name, path)
-    finally:
-        if os.path.exists(name):
-            os.unlink(name)
-
-
 def _pictures(model: "DoseModel", lopo: "LeaveOneOut") -> dict[str, _Picture]:
     frame = needs_training(model._state(), "a report").frame
     found: dict[str, _Picture] = {
@@ -161,7 +151,9 @@ def _write_pictures(
     """Names of the pictures drawn, and a note on each that was not."""
     folder.mkdir(exist_ok=True)
     drawn, absent = [], []
-    for name, (plot, data) in _pictures(model, lopo).items():
+    pictures = _pictures(model, lopo)
+    for name in [name for name in CAPTIONS if name in pictures]:
+        plot, data = pictures[name]
         try:
             axes, numbers = plot(), data()
         except BayesdoseError as err:
@@ -215,8 +207,7 @@ has every patient counting 1.
 
 {scores.score_markdown(table)}
 
-Leave-one-patient-out elpd {lopo.elpd:.1f}, standard error {lopo.elpd_se:.1f} over
-{len(lopo.patients)} patients.
+{scores.elpd_text(lopo)}
 
 {notes}
 ## Pictures

@@ -112,7 +112,6 @@ def plot_patient_calibration(
         f"bars: {100 * prob:g} % range of Gaussian predictions; p: rank among joint draws, "
         f"hollow below {1 - prob:.2g}",
     )
-    style.finish([panel])
     return panel
 
 

@@ -113,5 +113,4 @@ def plot_patient_effects(
         tissue, _, column = label.partition(":")
         what = "intercept" if column == "Intercept" else f"slope of {column}"
         style.title(panel, style.words(tissue), f"{what}; 50 and {100 * hdi_prob:g} % HDI")
-    style.finish(axes)
     return axes

@@ -1,4 +1,4 @@
-"""PIT values of left-out patients: is the whole predictive distribution right?"""
+"""PIT values of left-out patients, which are uniform where the predictive law is right."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -54,9 +54,7 @@ def pit_data(
     parts = []
     for label in [*present, ALL] if len(present) > 1 else present:
         mine = np.ones(len(table), bool) if label == ALL else tissue == label
-        band = pit_ecdf_band_joint(
-            draws[:, mine], patients[mine], prob, random_seed=random_seed
-        )
+        band = pit_ecdf_band_joint(draws[:, mine], patients[mine], prob, random_seed=random_seed)
         found = pit_ecdf(pit(observed[mine], draws[:, mine]), band)
         found[["lower", "upper"]] = found[["lower", "upper"]].sub(found["z"], axis=0)
         found.insert(0, "n_sites", int(mine.sum()))
@@ -113,5 +111,4 @@ def plot_pit(
         style.title(panel, name, f"{mine['n_sites'].iloc[0]} sites: {verdict}")
         panel.set_xlabel("PIT value")
         panel.set_ylabel("ECDF minus uniform")
-    style.finish(axes)
     return axes

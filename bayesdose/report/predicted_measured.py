@@ -77,7 +77,6 @@ def plot_predicted_measured(
         )
         panel.set_xlabel("measured dose (Gy)")
     axes[0].set_ylabel("predicted dose (Gy)")
-    style.finish(axes)
     return axes
 
 

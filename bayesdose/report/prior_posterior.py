@@ -15,6 +15,7 @@ from bayesdose.report import style
 
 if TYPE_CHECKING:
     from bayesdose import DoseModel
+    from bayesdose.dose.posterior import Draws
     from bayesdose.dose.training import Fitted
 
 _POINTS = 201
@@ -106,7 +107,9 @@ def plot_prior_posterior(
         panel.fill_between(x, 0, part["posterior"], color=colour, alpha=0.35, linewidth=0)
         panel.plot(x, part["posterior"], color=colour, linewidth=1.2, label="posterior")
         if part["prior"].notna().all():
-            panel.plot(x, part["prior"], color=style.INK, linewidth=1.2, dashes=(4, 2), label="prior")
+            panel.plot(
+                x, part["prior"], color=style.INK, linewidth=1.2, dashes=(4, 2), label="prior"
+            )
         note = "" if part["prior"].notna().all() else "prior has no density to draw"
         style.title(panel, style.words(str(tissue)), note or str(name))
         panel.set_xlabel(part["unit"].iloc[0])
@@ -117,7 +120,6 @@ def plot_prior_posterior(
         panel.grid(visible=False)
         panel.locator_params(axis="x", nbins=4)
     axes[0].legend(frameon=False, fontsize=8, loc="best", labelcolor=style.INK)
-    style.finish(axes)
     return axes
 
 
@@ -127,9 +129,7 @@ def _rows_of_tissues(tissues: list[str]) -> np.ndarray:
 
     order = list(dict.fromkeys(tissues))
     columns = max(tissues.count(tissue) for tissue in order)
-    figure = Figure(
-        figsize=(2.5 * columns, 2.2 * len(order)), dpi=style.DPI, layout="constrained"
-    )
+    figure = Figure(figsize=(2.5 * columns, 2.2 * len(order)), dpi=style.DPI, layout="constrained")
     found: list[Axes] = []
     for row, tissue in enumerate(order):
         for column in range(tissues.count(tissue)):
@@ -143,25 +143,34 @@ def _parameters(fitted: "Fitted") -> Iterator[_Parameter]:
     dose = "log(Gy/GBq)" if spec.activity else "log(Gy)"
     width = len(encoding.patient_effects) // len(encoding.tissues)
     for k, tissue in enumerate(encoding.tissues):
+
         def resolve(name: str, tissue: str = tissue) -> p.Prior:
             return spec.priors.resolve(name, tissue, encoding.log_activity)
 
         for j, column in enumerate(encoding.columns(k)):
             place = encoding.blocks[k].start + j
             if column == "Intercept":
-                yield _Parameter(tissue, "intercept", resolve("intercept"), "beta", place, False, dose)
+                yield _Parameter(
+                    tissue, "intercept", resolve("intercept"), "beta", place, False, dose
+                )
             else:
                 unit = f"{dose} per SD" if spec.standardise else dose
                 yield _Parameter(tissue, column, resolve("slope"), "beta", place, False, unit)
         for j in range(k * width, (k + 1) * width):
             name = encoding.patient_effects[j].removeprefix(f"{tissue}:")
             label = "patient SD" + ("" if name == "Intercept" else f" of {name}")
-            yield _Parameter(tissue, label, resolve("patient_sd"), "patient_sd", j, True, "log scale")
-        for name, label in (("cycle_sd", "cycle SD"), ("site_sd", "site SD"), ("residual_sd", "residual SD")):
+            yield _Parameter(
+                tissue, label, resolve("patient_sd"), "patient_sd", j, True, "log scale"
+            )
+        for name, label in (
+            ("cycle_sd", "cycle SD"),
+            ("site_sd", "site SD"),
+            ("residual_sd", "residual SD"),
+        ):
             yield _Parameter(tissue, label, resolve(name), name, k, True, "log scale")
 
 
-def _shrinkage_draws(fitted: "Fitted") -> "p.Any":
+def _shrinkage_draws(fitted: "Fitted") -> "Draws | None":
     """Prior draws, for the priors whose marginal density has no closed form; None without."""
     used = [parameter.prior for parameter in _parameters(fitted)]
     needed = any(isinstance(prior, p.RegularizedHorseshoe | p.R2D2) for prior in used)
@@ -205,9 +214,7 @@ def _grid(parameter: _Parameter, draws: np.ndarray) -> np.ndarray:
     return np.linspace(low - room, high + room, _POINTS)
 
 
-def _prior_density(
-    parameter: _Parameter, draws: np.ndarray | None, x: np.ndarray
-) -> np.ndarray:
+def _prior_density(parameter: _Parameter, draws: np.ndarray | None, x: np.ndarray) -> np.ndarray:
     if draws is not None:
         return _kernel_density(draws, x, parameter.positive)
     law = _law(parameter.prior)

@@ -117,7 +117,6 @@ def plot_residuals(
         panel.set_xlabel(_AXIS.get(against, against))
         style.title(panel, style.words(tissue), _slope(mine.iloc[0]))
     axes[0].set_ylabel("measured / predicted dose")
-    style.finish(axes)
     return axes
 
 
@@ -138,7 +137,9 @@ def _abscissa(table: pd.DataFrame, against: str, sites: pd.DataFrame | None) -> 
     if against in table.columns:
         found = table[against]
     elif sites is None or against not in sites.columns:
-        where = "the predictions have" if sites is None else "neither the predictions nor sites have"
+        where = (
+            "the predictions have" if sites is None else "neither the predictions nor sites have"
+        )
         raise ConfigError(
             f"against={against!r}: {where} no such column; give the training table as sites="
         )

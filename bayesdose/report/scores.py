@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdose.dose.baselines import IN_SAMPLE, LEFT_OUT, beside
+from bayesdose.dose.compare import FEW_PATIENTS
 from bayesdose.dose.prediction import needs_training
 from bayesdose.errors import PredictionError
 from bayesdose.evaluate import hdi_coverage
@@ -64,17 +65,14 @@ def score_text(table: pd.DataFrame, weights: str = "site") -> str:
     Returns
     -------
     str
-        A block a tissue, a line a model.
+        A line a model, below a line a tissue.
     """
-    blocks = []
+    lines = [" " * (_NAME_WIDTH + 2) + _line(_HEADINGS)]
     for tissue, part in _by_tissue(table, weights):
-        head = _title(tissue, part)
-        lines = [f"{head:<{_NAME_WIDTH + 2}}" if len(head) <= _NAME_WIDTH else f"{head}\n{'':29}"]
-        lines[0] += _line(_HEADINGS)
+        lines.append(_title(tissue, part))
         for _, row in part.iterrows():
             lines.append(f"  {row['model']:<{_NAME_WIDTH}}{_line(_cells(row))}".rstrip())
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+    return "\n".join(lines)
 
 
 def score_markdown(table: pd.DataFrame, weights: str = "site") -> str:
@@ -101,6 +99,27 @@ def score_markdown(table: pd.DataFrame, weights: str = "site") -> str:
         ]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def elpd_text(lopo: "LeaveOneOut") -> str:
+    """Expected log predictive density in words, with what its standard error is worth.
+
+    Parameters
+    ----------
+    lopo : LeaveOneOut
+        Validation.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    n = int(lopo.patients["elpd"].notna().sum())
+    caveat = f"; unreliable below {FEW_PATIENTS}" if n < FEW_PATIENTS else ""
+    return (
+        f"Leave-one-patient-out elpd {lopo.elpd:.1f} (standard error {lopo.elpd_se:.1f} over {n} "
+        f"patients{caveat})."
+    )
 
 
 def _left_out_coverage(lopo: "LeaveOneOut") -> pd.DataFrame:
@@ -136,7 +155,7 @@ def _by_tissue(table: pd.DataFrame, weights: str) -> list[tuple[str, pd.DataFram
 
 def _title(tissue: str, part: pd.DataFrame) -> str:
     n_sites, n_patients = part["n_sites"].max(), part["n_patients"].max()
-    return f"{words(tissue)}, {n_sites} sites, {n_patients} pat."
+    return f"{words(tissue)}: {n_sites} sites of {n_patients} patients"
 
 
 def _line(cells: tuple[str, ...]) -> str:
@@ -145,11 +164,13 @@ def _line(cells: tuple[str, ...]) -> str:
 
 def _cells(row: pd.Series) -> tuple[str, ...]:
     ends = [row[name] for name in _COVERAGE]
-    covered = "" if np.isnan(ends[0]) else "{:.0%} ({:.0%} to {:.0%})".format(*ends)
+    covered = ""
+    if not np.isnan(ends[0]):
+        covered = "{} % ({} to {})".format(*(f"{100 * end:.0f}" for end in ends))
     return (
         f"{row['mae_gy']:.2f}",
         f"{row['rmse_gy']:.2f}",
-        f"{row['mape']:.0%}",
+        f"{100 * row['mape']:.0f} %",
         _r2(row["r2_gy"]),
         _r2(row["r2_log"]),
         covered,

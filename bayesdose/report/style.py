@@ -3,9 +3,7 @@
 Figures are made without pyplot, so that no global state is touched and nothing stays open.
 """
 
-import os
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from zlib import crc32
@@ -15,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from bayesdose._files import whole_file
 from bayesdose.errors import ConfigError
 
 #: Okabe and Ito's colours, told apart with any common colour vision; tissues keep theirs.
@@ -136,9 +135,7 @@ def panels(
     else:
         across = min(n, columns)
         down = ceil(n / across)
-        figure = Figure(
-            figsize=(size[0] * across, size[1] * down), dpi=DPI, layout="constrained"
-        )
+        figure = Figure(figsize=(size[0] * across, size[1] * down), dpi=DPI, layout="constrained")
         found = np.array([figure.add_subplot(down, across, i + 1) for i in range(n)], object)
     for one in found:
         tidy(one)
@@ -156,8 +153,9 @@ def tidy(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(labelsize=9, color=GREY, labelcolor=INK)
-    ax.xaxis.label.set_size(10)
-    ax.yaxis.label.set_size(10)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set_fontsize(10)
+        label.set_color(INK)
     ax.grid(visible=True, color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)
 
@@ -204,7 +202,7 @@ def log_ticks(ax: Axes, which: str, low: float, high: float) -> None:
     getattr(ax, f"set_{which}lim")(low, high)
     decades = np.log10(high / low)
     if decades < 0.5:
-        axis.set_major_locator(FixedLocator(_even_ticks(low, high)))
+        axis.set_major_locator(FixedLocator(_even_ticks(low, high).tolist()))
     else:
         subs = next(subs for most, subs in _TICKS if decades < most)
         axis.set_major_locator(LogLocator(subs=subs))
@@ -233,20 +231,6 @@ def log_limits(values: np.ndarray, margin: float = 0.06) -> tuple[float, float]:
     return float(np.exp(low - room)), float(np.exp(high + room))
 
 
-def finish(axes: Iterable[Axes]) -> None:
-    """Draw text of the axes in one size; the last step of every picture.
-
-    Parameters
-    ----------
-    axes : iterable of Axes
-        To change.
-    """
-    for ax in axes:
-        for label in (ax.xaxis.label, ax.yaxis.label):
-            label.set_size(10)
-            label.set_color(INK)
-
-
 def save_figure(axes: Axes | np.ndarray, path: str | Path) -> None:
     """Write the figure that some Axes belong to, atomically.
 
@@ -271,14 +255,8 @@ def save_figure(axes: Axes | np.ndarray, path: str | Path) -> None:
             f"{path}: pictures ending in {path.suffix or 'nothing'} cannot be written; allowed "
             f"are {', '.join(sorted(formats))}"
         )
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        figure.savefig(name, format=kind, dpi=DPI, facecolor="white")
-        os.replace(name, path)
-    finally:
-        if os.path.exists(name):
-            os.unlink(name)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=kind, dpi=DPI, facecolor="white")
 
 
 def _even_ticks(low: float, high: float) -> np.ndarray:

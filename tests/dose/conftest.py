@@ -197,3 +197,76 @@ def with_z(table: pd.DataFrame) -> pd.DataFrame:
     log = np.log(table["suv_mean"])
     grouped = log.groupby(table["tissue"])
     return table.assign(z=(log - grouped.transform("mean")) / grouped.transform("std"))
+
+
+@pytest.fixture(scope="session")
+def closed_form(reference: Callable[[str], dict[str, Any]]) -> Callable[[str], SimpleNamespace]:
+    """A case of `closed_form.json` in the package's own arrays, at its fixed hyperparameters."""
+    answers = reference("quadrature/closed_form")
+    return lambda case: closed_form_case(answers[case])
+
+
+def closed_form_case(answer: dict[str, Any]) -> SimpleNamespace:
+    from bayesdose.dose import design
+    from bayesdose.dose.spec import ModelSpec
+
+    inputs = answer["inputs"]
+    tables = {name: pd.DataFrame(rows) for name, rows in inputs["tables"].items()}
+    training = tables["rows"]
+    tissues = list(dict.fromkeys(training["tissue"]))
+    prior = inputs["beta_prior"]
+    means = dict(zip(inputs["x_columns"], prior["mean"], strict=True))
+    sds = dict(zip(inputs["x_columns"], prior["sd"], strict=True))
+    intercepts = [n for n in inputs["x_columns"] if n.endswith("Intercept")]
+    spec = ModelSpec(
+        # a 0/1 column for the second cycle, in place of the term for the cycle that is automatic
+        formula="x1 + C(cycle)",
+        dose_cv="absorbed_dose_cv",
+        dose_cv_shared="absorbed_dose_cv_shared",
+        patient_effects="1 + x1",
+        standardise=False,
+        priors=bd.Priors(
+            intercept={
+                t: bd.Normal(means[n], sds[n]) for t, n in zip(tissues, intercepts, strict=True)
+            },
+            slope=bd.Normal(0, 0.5),
+        ),
+    )
+    encoding, rows = design.learn(training, spec)
+    columns = [
+        (f"{t}:" if len(tissues) > 1 else "") + {"C(cycle)[T.2]": "cycle_2"}.get(name, name)
+        for k, t in enumerate(tissues)
+        for name in encoding.columns(k)
+    ]
+    order = [columns.index(name) for name in inputs["x_columns"]]
+    return SimpleNamespace(
+        spec=spec,
+        encoding=encoding,
+        rows=rows,
+        tables=tables,
+        tissues=tissues,
+        truth=answer["result"],
+        theta=closed_form_theta(inputs, encoding.patient_effects),
+        order=order,  # package's coefficients in the order of the reference
+        effects=[encoding.patient_effects.index(name) for name in effect_names(inputs)],
+        v_given_beta=np.array(inputs["designs"]["rows"]["V_conditional_on_beta"]),
+    )
+
+
+def effect_names(inputs: dict[str, Any]) -> list[str]:
+    names = inputs["z_columns"]
+    return [name if ":" in name else f"tumour:{name}" for name in names]
+
+
+def closed_form_theta(inputs: dict[str, Any], effects: list[str]) -> SimpleNamespace:
+    """Hyperparameters for the package's patient effects; those the reference lacks are 0."""
+    theta, names = inputs["theta"], effect_names(inputs)
+    place = [effects.index(name) for name in names]
+    patient_sd, corr = np.zeros(len(effects)), np.eye(len(effects))
+    patient_sd[place] = theta["patient_sd"]
+    corr[np.ix_(place, place)] = theta["patient_corr"]
+    by_tissue = {k: np.array(list(theta[k].values())) for k in ("residual_sd", "site_sd")}
+    cycle_sd = np.array(list(theta["cycle_sd"].values()))
+    return SimpleNamespace(
+        patient_sd=patient_sd, patient_corr=corr, cycle_sd=cycle_sd, **by_tissue
+    )

@@ -23,6 +23,9 @@ from bayesdose.dose.design import Encoding
 #: More signed dimensions than this are explored by their logarithm: 2^n mirrored proposals.
 MAX_SIGNED = 8
 
+#: Stands in `HyperSpace.sds` for a prior sd that θ decides; a NaN would not equal itself.
+BY_THETA = -1.0
+
 
 class Hyper(NamedTuple):
     """Hyperparameters by name, for K tissues, q patient effects, p coefficients.
@@ -127,7 +130,7 @@ class HyperSpace:
     correlation : float or None
         LKJ's eta; None for independent effects.
     means, sds : tuple of float
-        Normal priors of the coefficients; sd infinite for flat, NaN where θ decides.
+        Normal priors of the coefficients; sd infinite for flat, `BY_THETA` where θ decides.
     group_of : tuple of int
         Group effect of each coefficient, -1 for none.
     local : tuple of LocalScale
@@ -494,7 +497,7 @@ def _coefficients(
     encoding: Encoding, sparse: list[Shrinkage]
 ) -> tuple[list[float], list[float], list[LocalScale]]:
     means = [0.0] * encoding.n_coefficients
-    sds = [float("nan")] * encoding.n_coefficients
+    sds = [BY_THETA] * encoding.n_coefficients
     local = []
     decided = {place for block in sparse for place in block.places}
     for k, tissue in enumerate(encoding.tissues):

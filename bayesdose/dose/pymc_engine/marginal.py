@@ -27,7 +27,7 @@ from bayesdose.errors import PredictionError
 
 KINDS = ("new_patient", "typical_patient")
 #: Points a draw about the mode and from the prior; powers of 2, as Sobol points want.
-NEAR, WIDE = 256, 64
+NEAR, WIDE = 128, 32
 POINTS = NEAR + WIDE
 #: The proposal about the mode is this much wider than the curvature there says.
 WIDEN = 1.25

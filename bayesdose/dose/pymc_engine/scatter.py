@@ -6,6 +6,7 @@ others.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
@@ -16,7 +17,7 @@ T_NODES = 40
 HERMITE_NODES = 24
 #: Mass of the mixing distribution left out at either end.
 _TAIL = 1e-9
-_NEWTON_STEPS = 8
+_NEWTON_STEPS = 6
 #: Probabilities below are not told from this one.
 _TINY = 1e-300
 
@@ -87,10 +88,19 @@ def log_density(scatter: Scatter, mean: np.ndarray) -> np.ndarray:
     scale, variance = scatter.scale[:, None], scatter.variance[:, None]
     if scatter.likelihood == "lognormal":
         return _normal(residual, scale**2 + variance, scatter.censored)
-    if scatter.likelihood == "gamma":
-        return _gamma(residual, scale**-2, variance, scatter.censored)
-    assert scatter.df is not None
-    return _student_t(residual, scale, variance, scatter.df[:, None, None], scatter.censored)
+    out = np.empty(residual.shape)
+    has_effect = scatter.variance.any(0)
+    # the rows without an effect of their own are spared the quadrature
+    for effect, censored in product((False, True), repeat=2):
+        rows = (has_effect == effect) & (scatter.censored == censored)
+        if rows.any():
+            parts = residual[..., rows], scale[..., rows], variance[..., rows]
+            if scatter.likelihood == "gamma":
+                out[..., rows] = _gamma(*parts, effect, censored)
+            else:
+                assert scatter.df is not None
+                out[..., rows] = _student_t(*parts, scatter.df[:, None, None], effect, censored)
+    return out
 
 
 def _normal(residual: np.ndarray, variance: np.ndarray, censored: np.ndarray) -> np.ndarray:
@@ -106,21 +116,11 @@ def _student_t(
     scale: np.ndarray,
     variance: np.ndarray,
     df: np.ndarray,
-    censored: np.ndarray,
+    effect: bool,
+    censored: bool,
 ) -> np.ndarray:
-    if not variance.any():
-        z = residual / scale
-        out = (
-            special.gammaln((df + 1) / 2)
-            - special.gammaln(df / 2)
-            - 0.5 * np.log(df * np.pi)
-            - np.log(scale)
-            - (df + 1) / 2 * np.log1p(z**2 / df)
-        )
-        if censored.any():
-            below = special.stdtr(df, z[..., censored])
-            out[..., censored] = np.log(np.maximum(below, _TINY))
-        return out
+    if not effect:
+        return _log_below_t(residual / scale, df) if censored else _log_t(residual, scale, df)
     # t as a mixture of normals: variance σ² λ, λ ~ InvGamma(df/2, df/2), which stays smooth
     # however small σ is beside the row's own effect; trapezoid rule over log λ, from the lower
     # tail of λ given a residual of 0 to its upper tail given this residual
@@ -129,33 +129,45 @@ def _student_t(
     high = np.log((half + (residual / scale) ** 2 / 2) / special.gammaincinv(half, _TAIL))
     step = (high - low) / (T_NODES - 1)
     constant = half * np.log(half) - special.gammaln(half) + np.log(step)
-    out = np.full(residual.shape, -np.inf)
+    # near enough to the answer that the sum neither overflows nor underflows
+    reference = 0.0 if censored else _log_t(residual, np.sqrt(scale**2 + variance), df)
+    total = np.zeros(residual.shape)
     for k in range(T_NODES):
         log_mix = low + k * step
-        weight = constant - half * (log_mix + np.exp(-log_mix))
-        part = _normal(residual, scale**2 * np.exp(log_mix) + variance, censored)
-        out = np.logaddexp(out, weight + part)
-    return out
+        mix = np.exp(log_mix)
+        weight = constant - half * (log_mix + 1 / mix)
+        spread = scale**2 * mix + variance
+        if censored:
+            total += np.exp(weight) * special.ndtr(residual / np.sqrt(spread))
+        else:
+            normal = -0.5 * (residual**2 / spread + np.log(2 * np.pi * spread))
+            total += np.exp(weight + normal - reference)
+    return np.log(np.maximum(total, _TINY)) + reference
+
+
+def _log_t(residual: np.ndarray, scale: np.ndarray, df: np.ndarray) -> np.ndarray:
+    constant = special.gammaln((df + 1) / 2) - special.gammaln(df / 2) - 0.5 * np.log(df * np.pi)
+    return constant - np.log(scale) - (df + 1) / 2 * np.log1p((residual / scale) ** 2 / df)
+
+
+def _log_below_t(z: np.ndarray, df: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(special.stdtr(df, z), _TINY))
 
 
 def _gamma(
-    residual: np.ndarray, shape: np.ndarray, variance: np.ndarray, censored: np.ndarray
+    residual: np.ndarray,
+    scale: np.ndarray,
+    variance: np.ndarray,
+    effect: bool,
+    censored: bool,
 ) -> np.ndarray:
-    if not variance.any():
-        out = _log_gamma_density(residual, shape)
-        if censored.any():
-            shape = np.broadcast_to(shape, residual.shape)[..., censored]
-            out[..., censored] = _log_gamma_below(residual[..., censored], shape)
-        return out
-    shape, variance = np.broadcast_to(shape, residual.shape), np.maximum(variance, 1e-12)
-    variance = np.broadcast_to(variance, residual.shape)
-    out = np.empty(residual.shape)
-    for rows, log_integral in ((~censored, _gamma_measured), (censored, _gamma_below)):
-        if rows.any():
-            out[..., rows] = log_integral(
-                residual[..., rows], shape[..., rows], variance[..., rows]
-            )
-    return out
+    shape = scale**-2
+    if not effect:
+        law = _log_gamma_below if censored else _log_gamma
+        return law(residual, shape)
+    variance = np.maximum(variance, 1e-12)
+    integral = _gamma_below if censored else _gamma_measured
+    return integral(residual, shape, variance)
 
 
 def _gamma_measured(residual: np.ndarray, shape: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -166,13 +178,15 @@ def _gamma_measured(residual: np.ndarray, shape: np.ndarray, variance: np.ndarra
         slope = shape * (rise - 1) - mode / variance
         mode = mode + np.clip(slope / (shape * rise + 1 / variance), -1, 1)
     width = 1 / np.sqrt(shape * np.exp(np.clip(residual - mode, -30, 30)) + 1 / variance)
-    out = np.full(residual.shape, -np.inf)
+
+    def log_integrand(m: np.ndarray) -> np.ndarray:
+        return _log_gamma(residual - m, shape) - 0.5 * m**2 / variance
+
+    top = log_integrand(mode)
+    total = np.zeros(residual.shape)
     for node, weight in zip(*hermegauss(HERMITE_NODES), strict=True):
-        m = mode + width * node
-        log_prior = -0.5 * (m**2 / variance + np.log(2 * np.pi * variance))
-        part = _log_gamma_density(residual - m, shape) + log_prior
-        out = np.logaddexp(out, part + np.log(weight * width) + node**2 / 2)
-    return out
+        total += weight * np.exp(log_integrand(mode + width * node) - top + node**2 / 2)
+    return top + np.log(total * width) - 0.5 * np.log(2 * np.pi * variance)
 
 
 def _gamma_below(residual: np.ndarray, shape: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -181,18 +195,17 @@ def _gamma_below(residual: np.ndarray, shape: np.ndarray, variance: np.ndarray) 
     The other one's distribution function is smooth at that width.
     """
     sd, spread = np.sqrt(variance), 1 / np.sqrt(shape)
-    over_m = np.full(residual.shape, -np.inf)
-    over_gamma = np.full(residual.shape, -np.inf)
+    over_m, over_gamma = np.zeros(residual.shape), np.zeros(residual.shape)
     for node, weight in zip(*hermegauss(HERMITE_NODES), strict=True):
-        log_weight = np.log(weight) - 0.5 * np.log(2 * np.pi)
-        over_m = np.logaddexp(over_m, log_weight + _log_gamma_below(residual - sd * node, shape))
+        rise = np.exp(np.minimum(residual - sd * node, 700.0))
+        over_m += weight / np.sqrt(2 * np.pi) * special.gammainc(shape, shape * rise)
         at = spread * node
-        ratio = _log_gamma_density(at, shape) + np.log(spread) + node**2 / 2 + np.log(weight)
-        over_gamma = np.logaddexp(over_gamma, ratio + special.log_ndtr((residual - at) / sd))
-    return np.where(sd < spread, over_m, over_gamma)
+        density = np.exp(_log_gamma(at, shape) + node**2 / 2) * spread
+        over_gamma += weight * density * special.ndtr((residual - at) / sd)
+    return np.log(np.maximum(np.where(sd < spread, over_m, over_gamma), _TINY))
 
 
-def _log_gamma_density(residual: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def _log_gamma(residual: np.ndarray, shape: np.ndarray) -> np.ndarray:
     # of log(dose / mean), dose / mean ~ Gamma(shape, rate shape)
     rise = np.exp(np.minimum(residual, 700.0))
     return shape * (np.log(shape) + residual - rise) - special.gammaln(shape)

@@ -62,3 +62,52 @@ def plain_model(formula: str, patient: str, priors: bd.Priors, **more) -> bd.Dos
         priors=priors,
         **more,
     )
+
+
+@pytest.fixture(scope="session")
+def at_theta():
+    """Problem of a closed-form case, and the θ of shape (1, d) that stands for its values."""
+    return problem_at
+
+
+def problem_at(known):
+    from numpyro.distributions.transforms import CorrCholeskyTransform
+
+    from bayesdose.dose.collapsed import engine
+
+    problem = engine.prepare(known.encoding, known.rows)
+    theta = known.theta
+    with engine.double_precision(problem.device):
+        chol = np.linalg.cholesky(theta.patient_corr)
+        reals = np.asarray(CorrCholeskyTransform().inv(chol))
+    parts = [np.log(theta.residual_sd), theta.patient_sd, theta.cycle_sd, theta.site_sd, reals]
+    assert [s.signed for s in problem.space.scales].count(False) == len(known.tissues)
+    return problem, np.concatenate(parts)[None]
+
+
+@pytest.fixture(scope="session")
+def table():
+    """Random site tables: four patients, two tissues, covariates, own measurement error."""
+    return random_table
+
+
+def random_table(seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(4):
+        for tissue, n in (("tumour", 3), ("kidney", 2)):
+            for j in range(n):
+                rows.append(
+                    {
+                        "patient_id": f"P{i}",
+                        "site_id": f"{tissue}{j}",
+                        "tissue": tissue,
+                        "a": rng.normal(3, 2),
+                        "b": rng.normal(0, 0.1),
+                        "flag": (i + j) % 2,
+                        "cv": rng.uniform(0, 0.3),
+                        "absorbed_dose_gy": np.exp(rng.normal(1, 0.7)),
+                        "administered_activity_gbq": rng.uniform(5, 8),
+                    }
+                )
+    return pd.DataFrame(rows)
