@@ -303,13 +303,10 @@ def _wrapped(text: str) -> str:
     return "\n".join(fill(line, _WIDTH, subsequent_indent="    ") for line in text.splitlines())
 
 
-def _size(sites: "pd.DataFrame", spec: "ModelSpec | None" = None) -> str:
-    patient, by = ("patient_id", "tissue") if spec is None else (spec.patient, spec.by)
-    text = f"{len(sites)} sites of {sites[patient].nunique()} patients"
-    if by is None:
-        return text
-    counts = sites[by].astype(str).value_counts(sort=False)
-    return f"{text}: " + ", ".join(f"{n} {tissue}" for tissue, n in counts.items())
+def _size(sites: "pd.DataFrame") -> str:
+    counts = sites["tissue"].astype(str).value_counts(sort=False)
+    words = ", ".join(f"{n} {tissue}" for tissue, n in counts.items())
+    return f"{len(sites)} rows of {sites['patient_id'].nunique()} patients: {words}"
 
 
 _BEGAN = time.perf_counter()

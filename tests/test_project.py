@@ -174,12 +174,3 @@ def test_imports_run_one_way(path: Path) -> None:
 def test_nothing_is_pickled(path: Path) -> None:
     pickling = {"pickle", "cloudpickle", "dill", "shelve"}
     assert pickling.isdisjoint(name.partition(".")[0] for name in imported_modules(path))
-
-
-@pytest.mark.slow
-def test_quick_start_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (quick_start,) = re.findall(r"```python\n(.*?)```", readme, flags=re.S)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(quick_start, "README.md", "exec"), {})
-    assert (tmp_path / "dose.nc").is_file()

@@ -77,7 +77,7 @@ def plot_trace(
     numpy.ndarray of Axes of shape (n_parameters,)
     """
     found = _chosen(model, parameters)
-    axes = _axes(model, "Trace", list(found), ax)
+    axes = _axes(model, "Trace of four chains", list(found), ax)
     _arviz_plots.trace(_dataset(found), axes, _CHAIN_COLOURS)
     for panel, name in zip(axes, found, strict=True):
         _dress(panel, name, "draw")
@@ -135,7 +135,12 @@ def plot_rank(
     numpy.ndarray of Axes of shape (n_parameters,)
     """
     found = _chosen(model, parameters)
-    axes = _axes(model, "Ranks", list(found), ax)
+    axes = _axes(
+        model,
+        "Ranks of four chains; p: test that they agree, black where one stands out",
+        list(found),
+        ax,
+    )
     _arviz_plots.rank(_dataset(found), axes, _CHAIN_COLOURS, prob)
     for panel, name in zip(axes, found, strict=True):
         _dress(panel, name, "fractional rank")
@@ -177,9 +182,8 @@ def _axes(
     axes = np.array([figure.add_subplot(rows, columns, i + 1) for i in range(len(names))], object)
     for panel in axes:
         style.tidy(panel)
-    head = f"{what} of four chains"
     figure.suptitle(
-        NOT_CHAINS if importance else head,
+        NOT_CHAINS if importance else what,
         x=0.01,
         ha="left",
         fontsize=10,

@@ -109,8 +109,9 @@ def plot_patient_effects(
         panel.set_ylim(-0.7, len(patients) - 0.3)
         panel.set_yticks(y, patients if place % style.MAX_COLUMNS == 0 else [""] * len(patients))
         panel.grid(visible=False, axis="y")
-        panel.set_xlabel("factor on the dose")
         tissue, _, column = label.partition(":")
         what = "intercept" if column == "Intercept" else f"slope of {column}"
+        unit = "" if column == "Intercept" else f" per unit of {column}"
+        panel.set_xlabel(f"factor on the dose{unit}")
         style.title(panel, style.words(tissue), f"{what}; 50 and {100 * hdi_prob:g} % HDI")
     return axes

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy import stats
 
 from bayesdose.dose import priors as p
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _POINTS = 201
 _PRIOR_DRAWS = 4000
+_MAX_COLUMNS = 5
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,8 @@ def plot_prior_posterior(
     data = prior_posterior_data(model)
     shown = list(data.groupby(["tissue", "parameter"], sort=False))
     if ax is None:
-        axes = _rows_of_tissues([tissue for (tissue, _), _ in shown])
-    else:
-        axes = style.panels(len(shown), ax)
+        ax = _rows_of_tissues([str(tissue) for (tissue, _), _ in shown])
+    axes = style.panels(len(shown), ax)
     for panel, ((tissue, name), part) in zip(axes, shown, strict=True):
         colour = style.colour_of(str(tissue))
         x = part["value"]
@@ -124,17 +126,18 @@ def plot_prior_posterior(
 
 
 def _rows_of_tissues(tissues: list[str]) -> np.ndarray:
-    """Axes of a new figure with a row a tissue, shape (n_parameters,)."""
-    from matplotlib.figure import Figure
-
-    order = list(dict.fromkeys(tissues))
-    columns = max(tissues.count(tissue) for tissue in order)
-    figure = Figure(figsize=(2.5 * columns, 2.2 * len(order)), dpi=style.DPI, layout="constrained")
+    """Axes of a new figure, shape (n_parameters,); each tissue begins a row."""
+    counts = {tissue: tissues.count(tissue) for tissue in tissues}
+    columns = min(_MAX_COLUMNS, max(counts.values()))
+    rows = {tissue: ceil(n / columns) for tissue, n in counts.items()}
+    down = sum(rows.values())
+    figure = Figure(figsize=(2.5 * columns, 2.2 * down), dpi=style.DPI, layout="constrained")
     found: list[Axes] = []
-    for row, tissue in enumerate(order):
-        for column in range(tissues.count(tissue)):
-            found.append(figure.add_subplot(len(order), columns, row * columns + column + 1))
-            style.tidy(found[-1])
+    above = 0
+    for tissue, n in counts.items():
+        places = range(above * columns + 1, above * columns + n + 1)
+        found += [figure.add_subplot(down, columns, place) for place in places]
+        above += rows[tissue]
     return np.array(found, dtype=object)
 
 
@@ -142,32 +145,32 @@ def _parameters(fitted: "Fitted") -> Iterator[_Parameter]:
     encoding, spec = fitted.encoding, fitted.encoding.spec
     dose = "log(Gy/GBq)" if spec.activity else "log(Gy)"
     width = len(encoding.patient_effects) // len(encoding.tissues)
+
+    def prior(name: str, tissue: str) -> p.Prior:
+        return spec.priors.resolve(name, tissue, encoding.log_activity)
+
     for k, tissue in enumerate(encoding.tissues):
-
-        def resolve(name: str, tissue: str = tissue) -> p.Prior:
-            return spec.priors.resolve(name, tissue, encoding.log_activity)
-
         for j, column in enumerate(encoding.columns(k)):
             place = encoding.blocks[k].start + j
             if column == "Intercept":
                 yield _Parameter(
-                    tissue, "intercept", resolve("intercept"), "beta", place, False, dose
+                    tissue, "intercept", prior("intercept", tissue), "beta", place, False, dose
                 )
             else:
                 unit = f"{dose} per SD" if spec.standardise else dose
-                yield _Parameter(tissue, column, resolve("slope"), "beta", place, False, unit)
+                yield _Parameter(tissue, column, prior("slope", tissue), "beta", place, False, unit)
         for j in range(k * width, (k + 1) * width):
             name = encoding.patient_effects[j].removeprefix(f"{tissue}:")
             label = "patient SD" + ("" if name == "Intercept" else f" of {name}")
             yield _Parameter(
-                tissue, label, resolve("patient_sd"), "patient_sd", j, True, "log scale"
+                tissue, label, prior("patient_sd", tissue), "patient_sd", j, True, "log scale"
             )
         for name, label in (
             ("cycle_sd", "cycle SD"),
             ("site_sd", "site SD"),
             ("residual_sd", "residual SD"),
         ):
-            yield _Parameter(tissue, label, resolve(name), name, k, True, "log scale")
+            yield _Parameter(tissue, label, prior(name, tissue), name, k, True, "log scale")
 
 
 def _shrinkage_draws(fitted: "Fitted") -> "Draws | None":

@@ -16,20 +16,20 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from bayesdose._files import whole_file
 from bayesdose.errors import ConfigError
 
-#: Okabe and Ito's colours, told apart with any common colour vision; tissues keep theirs.
+#: Colours of Okabe and Ito, and of Tol, told apart with any common colour vision.
 COLOURS = {
     "tumour": "#D55E00",
     "salivary_gland": "#0072B2",
     "kidney": "#009E73",
-    "parotid": "#0072B2",
+    "parotid": "#332288",
     "submandibular": "#56B4E9",
     "lacrimal": "#CC79A7",
     "liver": "#E69F00",
-    "spleen": "#7F5A9C",
-    "red_marrow": "#8B1A3A",
+    "spleen": "#AA4499",
+    "red_marrow": "#882255",
 }
 _OTHER_COLOURS = ("#4D4D4D", "#8C6D31", "#3B5B92", "#5E8C31")
-MARKERS = {"tumour": "o", "salivary_gland": "s", "kidney": "D", "parotid": "s"}
+MARKERS = {"tumour": "o", "salivary_gland": "s", "kidney": "D"}
 _OTHER_MARKERS = ("^", "v", "P", "X")
 
 INK = "#222222"
@@ -41,7 +41,7 @@ MAX_COLUMNS = 3
 _TICKS = (
     (1.0, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)),
     (1.6, (1.0, 2.0, 5.0)),
-    (2.7, (1.0, 3.0)),
+    (3.5, (1.0, 3.0)),
     (np.inf, (1.0,)),
 )
 

@@ -164,7 +164,7 @@ def with_collapsed(training: Training, seed: int) -> tuple[Draws, dict[str, floa
     about = {
         "sampler": fitted.info["sampler"],
         "pareto_k": round(fitted.info.get("pareto_k", np.nan), 3),
-        "weight_ess": round(fitted.info.get("weight_ess", np.nan)),
+        "weight_ess": round(fitted.info.get("weight_ess", np.nan), 0),
     }
     return fitted.draws, about
 

@@ -211,7 +211,10 @@ def closed_form_case(answer: dict[str, Any]) -> SimpleNamespace:
     from bayesdose.dose.spec import ModelSpec
 
     inputs = answer["inputs"]
-    tables = {name: pd.DataFrame(rows) for name, rows in inputs["tables"].items()}
+    tables = {
+        name: pd.DataFrame(rows).astype({"absorbed_dose_gy": float})
+        for name, rows in inputs["tables"].items()
+    }
     training = tables["rows"]
     tissues = list(dict.fromkeys(training["tissue"]))
     prior = inputs["beta_prior"]
@@ -259,14 +262,12 @@ def effect_names(inputs: dict[str, Any]) -> list[str]:
 
 
 def closed_form_theta(inputs: dict[str, Any], effects: list[str]) -> SimpleNamespace:
-    """Hyperparameters for the package's patient effects; those the reference lacks are 0."""
+    """Hyperparameters for the package's patient effects; those the reference lacks are about 0."""
     theta, names = inputs["theta"], effect_names(inputs)
     place = [effects.index(name) for name in names]
-    patient_sd, corr = np.zeros(len(effects)), np.eye(len(effects))
+    patient_sd, corr = np.full(len(effects), 1e-12), np.eye(len(effects))
     patient_sd[place] = theta["patient_sd"]
     corr[np.ix_(place, place)] = theta["patient_corr"]
     by_tissue = {k: np.array(list(theta[k].values())) for k in ("residual_sd", "site_sd")}
     cycle_sd = np.array(list(theta["cycle_sd"].values()))
-    return SimpleNamespace(
-        patient_sd=patient_sd, patient_corr=corr, cycle_sd=cycle_sd, **by_tissue
-    )
+    return SimpleNamespace(patient_sd=patient_sd, patient_corr=corr, cycle_sd=cycle_sd, **by_tissue)

@@ -114,7 +114,7 @@ def test_scores_and_shapes(tumour_model, tumours):
     assert found.elpd_se == pytest.approx(3 * found.patients["elpd"].std(ddof=1))
     table = found.predictions
     assert table.index.equals(tumours.index)
-    assert (table["observed"].to_numpy() == pytest.approx(tumours["absorbed_dose_gy"].to_numpy()))
+    assert table["observed"].to_numpy() == pytest.approx(tumours["absorbed_dose_gy"].to_numpy())
     inside = (found.draws > table["lower"].to_numpy()) & (found.draws < table["upper"].to_numpy())
     assert inside.mean(0) == pytest.approx(np.full(len(table), 0.8), abs=0.002)
     assert table["median"].to_numpy() == pytest.approx(np.median(found.draws, axis=0))

@@ -31,10 +31,10 @@ class Sums(NamedTuple):
         Over all rows.
     counts : array of shape (P, K)
     sites : array of shape (P, K, M, f, f)
-        Over sites measured 2, 3, ... times: (Σ F)(Σ F)'.
+        Over sites measured 1, 2, ... times, of tissues with site effects: (Σ F)(Σ F)'.
     site_counts : array of shape (P, K, M)
     repeats : array of shape (M,)
-        2, 3, ...
+        1, 2, ...
     extra_tissue : array of int of shape (P, e)
         Tissue of each cycle effect, -1 for a shared measurement error or padding.
     extra_var : array of shape (P, e)
@@ -98,7 +98,7 @@ def statistics(
     alone = ~np.asarray(site_effect)[rows.tissue]
     site = np.where(alone, rows.site.max() + 1 + np.arange(len(rows.site)), rows.site)
     if np.ptp(rows.own_var) == 0 and rows.own_var[0] == 0:
-        return _sums(rows, len(site_effect), features, site, extra)
+        return _sums(rows, site_effect, features, site, extra)
     return _row_wise(rows, features, site, extra)
 
 
@@ -206,32 +206,34 @@ def _inner_row_wise(hyper: Hyper, stats: RowWise) -> tuple[jax.Array, jax.Array]
 
 def _sums(
     rows: Rows,
-    n_tissues: int,
+    site_effect: tuple[bool, ...],
     features: np.ndarray,
     site: np.ndarray,
     extra: Extras,
 ) -> Sums:
-    n_patients, f = len(rows.patients), features.shape[1]
+    n_patients, n_tissues, f = len(rows.patients), len(site_effect), features.shape[1]
     _, first, place, size = np.unique(
         site, return_index=True, return_inverse=True, return_counts=True
     )
-    largest = int(size.max())
+    has_effect = np.asarray(site_effect)[rows.tissue[first]]
+    largest = int(size[has_effect].max(initial=0))
     by_row = np.zeros((n_patients, n_tissues, f, f))
     counts = np.zeros((n_patients, n_tissues))
-    by_site = np.zeros((n_patients, n_tissues, largest - 1, f, f))
-    site_counts = np.zeros((n_patients, n_tissues, largest - 1))
+    by_site = np.zeros((n_patients, n_tissues, largest, f, f))
+    site_counts = np.zeros((n_patients, n_tissues, largest))
     cell = rows.patient * n_tissues + rows.tissue
     for c in np.unique(cell):
         patient, tissue = divmod(int(c), n_tissues)
         mine = features[cell == c]
         by_row[patient, tissue] = mine.T @ mine
         counts[patient, tissue] = len(mine)
-    for s in np.flatnonzero(size > 1):
+    # a site measured once has its effect too: κ² adds to its variance
+    for s in np.flatnonzero(has_effect):
         patient, tissue = rows.patient[first[s]], rows.tissue[first[s]]
         total = features[place == s].sum(0)
-        by_site[patient, tissue, size[s] - 2] += np.outer(total, total)
-        site_counts[patient, tissue, size[s] - 2] += 1
-    repeats = np.arange(2.0, largest + 1)
+        by_site[patient, tissue, size[s] - 1] += np.outer(total, total)
+        site_counts[patient, tissue, size[s] - 1] += 1
+    repeats = np.arange(1.0, largest + 1)
     return Sums(by_row, counts, by_site, site_counts, repeats, extra.tissue, extra.variance)
 
 

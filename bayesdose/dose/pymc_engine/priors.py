@@ -12,7 +12,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayesdose.dose import priors as p
-from bayesdose.dose.collapsed.hyper import HyperSpace, Shrinkage
+from bayesdose.dose.collapsed.hyper import BY_THETA, HyperSpace, Shrinkage
 
 Tensor = Any
 
@@ -160,7 +160,7 @@ def coefficients(
 def _kind(space: HyperSpace, place: int, tail: dict[int, float]) -> str:
     if place in tail:
         return "student_t"
-    if np.isnan(space.sds[place]):
+    if space.sds[place] == BY_THETA:
         return "shrunken"
     return "flat" if np.isinf(space.sds[place]) else "normal"
 

@@ -61,7 +61,7 @@ def covariance_by_pairs(encoding, draws: Draws, rows, s: int, effects: bool) -> 
             if same_cycle:
                 out[a, b] += np.sqrt(rows.shared_var[a] * rows.shared_var[b])
             for g in range(rows.groups.shape[1]):
-                if rows.groups[a, g] < 0 and rows.groups[b, g] < 0 and same_tissue:
+                if rows.groups[a, g] == rows.groups[b, g] < 0 and same_tissue:
                     out[a, b] += draws.group_sd[s, g] ** 2
         out[a, a] += draws.residual_sd[s, rows.tissue[a]] ** 2 + rows.own_var[a]
     return out
@@ -70,7 +70,11 @@ def covariance_by_pairs(encoding, draws: Draws, rows, s: int, effects: bool) -> 
 @pytest.mark.parametrize("kind", ["new_patient", "typical_patient"])
 def test_lognormal_density_equals_the_multivariate_normal_of_all_pairs(sites, kind):
     encoding, _ = encode(sites, group_effects=("centre",), patient_effects="1 + uptake")
-    new = sites.assign(centre=sites.centre.where(sites.patient_id != "P2", "elsewhere"))
+    # a patient of an unknown centre, another one of two
+    unknown = {"P2": "elsewhere", "P3": "cycle " + sites.cycle.astype(str)}
+    new = sites.copy()
+    for patient, centre in unknown.items():
+        new["centre"] = new.centre.mask(new.patient_id == patient, centre)
     rows = encoding.rows(new)
     draws = random_draws(encoding, 3)
     found = marginal.log_density(encoding, draws, rows, kind)
@@ -134,7 +138,7 @@ def many_times(likelihood: str, log_dose: np.ndarray, scale: float, size: int = 
     )
 
 
-@pytest.mark.parametrize(("d", "error"), [(1, 0.003), (4, 0.006), (9, 0.03)])
+@pytest.mark.parametrize(("d", "error"), [(1, 0.005), (4, 0.01), (9, 0.04)])
 def test_importance_sampling_equals_the_closed_form(d, error):
     rng = np.random.default_rng(d)
     loadings = 0.4 * rng.normal(size=(12, d))
