@@ -61,10 +61,13 @@ def check_free(folder: Path, *, force: bool, sign: str | None = None) -> None:
     Raises
     ------
     ConfigError
-        When the path is a file, or the folder is not empty.
+        When the path is a file, the folder is not empty, or its place cannot be written to.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: is a file; name a folder")
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    if not os.access(nearest, os.W_OK):
+        raise ConfigError(f"{folder}: {nearest} may not be written to; name another folder")
     if not folder.is_dir() or force or (sign is not None and (folder / sign).is_file()):
         return
     if any(folder.iterdir()):

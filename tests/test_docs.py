@@ -63,7 +63,8 @@ def test_every_column_and_range_check_is_in_the_site_table_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tissue", "prior"), [*priors._INTERCEPTS.items(), ("any other word", priors._UNKNOWN_INTERCEPT)]
+    ("tissue", "prior"),
+    [*priors._INTERCEPTS.items(), ("any other word", priors._UNKNOWN_INTERCEPT)],
 )
 def test_default_intercepts_stand_in_the_guide(tissue: str, prior: priors.Normal) -> None:
     label = f"| {tissue}" if " " in tissue else f"| `{tissue}`"
@@ -138,9 +139,10 @@ def after_quick_start(tmp_path_factory: pytest.TempPathFactory) -> dict[str, obj
     """Names that the quick start leaves behind; the other pages go on from there."""
     (script,) = blocks(text_of("quick-start"), "python")
     namespace: dict[str, object] = {}
-    with pytest.MonkeyPatch.context() as patch, pytest.warns(match="sd is infinite"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("quick-start"))
-        exec(compile(script, "quick-start.md", "exec"), namespace)
+        with pytest.warns(match="sd is infinite"):
+            exec(compile(script, "quick-start.md", "exec"), namespace)
         assert Path("dose.nc").is_file()
     return namespace
 
@@ -176,9 +178,7 @@ def test_code_of_a_page_runs(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*infinite under the priors")
-def test_quick_start_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quick_start_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (script,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     monkeypatch.chdir(tmp_path)
     exec(compile(script, "README.md", "exec"), {})

@@ -322,7 +322,7 @@ def _patient_only(model: DoseModel, training: Training, by: str | None) -> np.nd
     with warnings.catch_warnings():
         # the model's own fit and validation have said what is odd about the table or a fold
         warnings.simplefilter("ignore", UserWarning)
-        simple = DoseModel(**{**model.get_params(), **changed}).fit(
+        simple = type(model)(**{**model.get_params(), **changed}).fit(
             training.frame, draws=info["draws"], random_seed=info["random_seed"]
         )
         lopo = simple.leave_one_out(by or spec.patient)

@@ -284,7 +284,7 @@ def _patients_without(model: DoseModel, label: str) -> pd.DataFrame | None:
         # the fit to all patients has said what is odd about the table or a fold
         warnings.simplefilter("ignore", UserWarning)
         try:
-            without = DoseModel(**model.get_params()).fit(
+            without = type(model)(**model.get_params()).fit(
                 table_with_gaps(fitted)[kept],
                 draws=info["draws"],
                 random_seed=info["random_seed"],

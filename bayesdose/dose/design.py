@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from bayesdose.dose import formulas
+from bayesdose.dose.covariates import check_covariates, formula_of
 from bayesdose.dose.formulas import Terms
 from bayesdose.dose.spec import ONE_TISSUE, ModelSpec
-from bayesdose.errors import FormulaError, MissingCovariateError, UnknownCategoryError
+from bayesdose.dose.standardise import Standardisation, standardisation_of, standardised
+from bayesdose.errors import FormulaError, UnknownCategoryError
 
 CYCLE = "cycle"
 
@@ -108,26 +110,6 @@ class Rows:
             site=np.unique(self.site, return_inverse=True)[1],
             patients=tuple(self.patients[i] for i in present),
         )
-
-
-@dataclass(frozen=True)
-class Standardisation:
-    """Centre and scale of every coefficient's column; 0 and 1 where a column is left alone.
-
-    Parameters
-    ----------
-    center, scale : numpy.ndarray of shape (p,)
-        Units of the columns.
-    constant : tuple of int
-        Columns that do not vary in their tissue's rows, and so cannot be scaled.
-    empty : tuple of int
-        Tissues without rows.
-    """
-
-    center: np.ndarray
-    scale: np.ndarray
-    constant: tuple[int, ...] = ()
-    empty: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -363,100 +345,6 @@ def learn(frame: pd.DataFrame, spec: ModelSpec) -> tuple[Encoding, Rows]:
     return encoding, rows
 
 
-def standardisation_of(raw: np.ndarray, tissue: np.ndarray, encoding: Encoding) -> Standardisation:
-    """Centre and scale of each column from a set of training rows.
-
-    Parameters
-    ----------
-    raw : numpy.ndarray of shape (n, p)
-        Columns before scaling.
-    tissue : numpy.ndarray of int of shape (n,)
-        Tissue codes.
-    encoding : Encoding
-        Columns and blocks.
-
-    Returns
-    -------
-    Standardisation
-    """
-    spec = encoding.spec
-    center = np.zeros(encoding.n_coefficients)
-    scale = np.ones(encoding.n_coefficients)
-    constant: list[int] = []
-    empty: list[int] = []
-    for k, (block, terms) in enumerate(zip(encoding.blocks, encoding.terms, strict=True)):
-        mine = raw[tissue == k, block]
-        if len(mine) == 0:
-            empty.append(k)
-            continue
-        explicit = spec.priors.given("intercept", encoding.tissues[k]) is not None
-        centred = terms.has_intercept and (spec.standardise or not explicit)
-        for j, name in enumerate(encoding.columns(k)):
-            column, place = mine[:, j], block.start + j
-            if name == "Intercept":
-                continue
-            if np.ptp(column) <= 1e-12 * max(1.0, float(np.abs(column).max())):
-                constant.append(place)
-                continue
-            if np.isin(column, (0.0, 1.0)).all():
-                continue  # an indicator keeps its meaning: 0 is the reference category
-            center[place] = column.mean() if centred else 0.0
-            scale[place] = column.std(ddof=1) if spec.standardise else 1.0
-    return Standardisation(center, scale, tuple(constant), tuple(empty))
-
-
-def standardised(
-    raw: np.ndarray, tissue: np.ndarray, encoding: Encoding, scaling: Standardisation
-) -> np.ndarray:
-    """Columns centred and scaled inside their tissue's rows.
-
-    Parameters
-    ----------
-    raw : numpy.ndarray of shape (n, p)
-        Columns before scaling.
-    tissue : numpy.ndarray of int of shape (n,)
-        Tissue codes.
-    encoding : Encoding
-        Columns and blocks.
-    scaling : Standardisation
-        Centre and scale.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n, p)
-    """
-    out = raw.copy()
-    for k, block in enumerate(encoding.blocks):
-        mine = tissue == k
-        out[mine, block] = (raw[mine, block] - scaling.center[block]) / scaling.scale[block]
-    return out
-
-
-def between(encoding: Encoding, old: Standardisation, new: Standardisation) -> np.ndarray:
-    """Matrix T with X_new = X_old T, for two standardisations of the same columns.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Columns and blocks.
-    old, new : Standardisation
-        Scalings.
-
-    Returns
-    -------
-    numpy.ndarray of shape (p, p)
-    """
-    # (x - c') / s' = ((x - c) / s) (s / s') + (c - c') / s'
-    matrix = np.diag(old.scale / new.scale)
-    shift = (old.center - new.center) / new.scale
-    for block, intercept in zip(encoding.blocks, encoding.intercepts(), strict=True):
-        if intercept is not None:
-            others = np.arange(block.start, block.stop)
-            others = others[others != intercept]
-            matrix[intercept, others] = shift[others]
-    return matrix
-
-
 def tissues_of(frame: pd.DataFrame, spec: ModelSpec) -> tuple[str, ...]:
     """Tissues of the training table, in the order of the formulas or of appearance.
 
@@ -495,111 +383,6 @@ def tissues_of(frame: pd.DataFrame, spec: ModelSpec) -> tuple[str, ...]:
             stacklevel=2,
         )
     return tuple(word for word in spec.formula if word in present)
-
-
-def formula_of(spec: ModelSpec, tissue: str) -> str:
-    """Formula of a tissue.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-        The model.
-    tissue : str
-        Tissue label.
-
-    Returns
-    -------
-    str
-    """
-    return spec.formula[tissue] if isinstance(spec.formula, Mapping) else spec.formula
-
-
-def needed_columns(spec: ModelSpec, tissues: Sequence[str]) -> dict[str, list[str]]:
-    """Covariates that each tissue's rows must have.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-        The model.
-    tissues : sequence of str
-        Tissue labels.
-
-    Returns
-    -------
-    dict of list of str
-    """
-    common = [*formulas.variables(spec.patient_effects), *spec.group_effects]
-    common += [name for name in (spec.activity, spec.dose_cv, spec.dose_cv_shared) if name]
-    return {t: sorted({*formulas.variables(formula_of(spec, t)), *common}) for t in tissues}
-
-
-def missing_covariates(
-    frame: pd.DataFrame, spec: ModelSpec, tissues: Sequence[str], tissue: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Rows in which a needed covariate is missing.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Site table.
-    spec : ModelSpec
-        The model.
-    tissues : sequence of str
-        Tissue labels.
-    tissue : numpy.ndarray of int of shape (n,)
-        Tissue codes.
-
-    Returns
-    -------
-    dict of numpy.ndarray of bool
-        Column → mask, only columns with a missing value.
-    """
-    out: dict[str, np.ndarray] = {}
-    for k, names in enumerate(needed_columns(spec, tissues).values()):
-        for name in names:
-            if name not in frame.columns:
-                continue  # the formula reports the column by name, with a suggestion
-            gone = frame[name].isna().to_numpy() & (tissue == k)
-            if gone.any():
-                out[name] = out.get(name, np.zeros(len(frame), bool)) | gone
-    return out
-
-
-def check_covariates(
-    frame: pd.DataFrame, spec: ModelSpec, tissues: Sequence[str], tissue: np.ndarray
-) -> None:
-    """Refuse missing covariates, listing column and patients.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Site table.
-    spec : ModelSpec
-        The model.
-    tissues : sequence of str
-        Tissue labels.
-    tissue : numpy.ndarray of int of shape (n,)
-        Tissue codes.
-
-    Raises
-    ------
-    MissingCovariateError
-        When any is missing.
-    """
-    missing = missing_covariates(frame, spec, tissues, tissue)
-    if not missing:
-        return
-    lines = [
-        f"  {name}: {int(mask.sum())} rows of patients "
-        f"{', '.join(dict.fromkeys(str(p) for p in frame[spec.patient][mask]))}"
-        for name, mask in missing.items()
-    ]
-    raise MissingCovariateError(
-        "covariates are missing:\n"
-        + "\n".join(lines)
-        + "\nFill them in, leave the rows out (missing='drop') or declare multiple imputation "
-        "(missing='impute')"
-    )
 
 
 def _where(spec: ModelSpec, tissue: str) -> str:

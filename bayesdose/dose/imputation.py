@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesdose.dose import design
+from bayesdose.dose import covariates, design
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.fitting import fit_collapsed
 from bayesdose.dose.leave_one_out import FOLD_DRAWS, LeaveOneOut, report_lost
@@ -272,7 +272,7 @@ def _spread(held_rows: Rows, held: np.ndarray) -> Rows:
 
 def _share(frame: pd.DataFrame, spec: ModelSpec) -> dict[str, float]:
     tissues, code = _codes(frame, spec)
-    missing = design.missing_covariates(frame, spec, tissues, code)
+    missing = covariates.missing_covariates(frame, spec, tissues, code)
     for name, mask in missing.items():
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise MissingCovariateError(
@@ -300,7 +300,7 @@ def _common_encoding(tables: list[pd.DataFrame], spec: ModelSpec) -> Encoding:
 def _complete(frame: pd.DataFrame, spec: ModelSpec, seed: int) -> pd.DataFrame:
     out = frame.reset_index(drop=True)
     tissues, code = _codes(out, spec)
-    missing = design.missing_covariates(out, spec, tissues, code)
+    missing = covariates.missing_covariates(out, spec, tissues, code)
     patient_level = [name for name in missing if _belongs_to_patient(out, spec, name)]
     if patient_level:
         out = _complete_patients(out, spec, patient_level, seed)
@@ -309,7 +309,7 @@ def _complete(frame: pd.DataFrame, spec: ModelSpec, seed: int) -> pd.DataFrame:
             n for n, mask in missing.items() if n not in patient_level and mask[code == k].any()
         ]
         if gaps:
-            names = design.needed_columns(spec, tissues)[tissue]
+            names = covariates.needed_columns(spec, tissues)[tissue]
             numeric = [n for n in names if pd.api.types.is_numeric_dtype(out[n])]
             mine = out.index[code == k]
             matrix = out.loc[mine, numeric].astype(float)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesdose.dose import design
+from bayesdose.dose import design, standardise
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import log_dose_draws
 from bayesdose.dose.prediction import needs_training, summarise
+from bayesdose.dose.standardise import Standardisation
 from bayesdose.dose.training import Fitted, Training
 from bayesdose.errors import BayesdoseError, ConfigError
 
@@ -358,15 +359,15 @@ def build_fold(training: Training, problem: Any, label_of: np.ndarray, label: st
     held = label_of == label
     if any(terms.stateful for terms in encoding.terms):
         return _relearnt_fold(training, held, label, problem)
-    scaling = design.standardisation_of(rows.raw[~held], rows.tissue[~held], encoding)
+    scaling = standardise.standardisation_of(rows.raw[~held], rows.tissue[~held], encoding)
     lost = np.isin(rows.tissue, scaling.empty) & held
     status = _status(encoding, scaling, rows, held)
     numeric = [place for place in scaling.constant if _numeric(encoding, rows, place)]
     if numeric and encoding.spec.standardise:
         return FoldData(label, held, held & False, encoding, rows, None, status)
     own = replace(encoding, standardisation=scaling)
-    own_rows = replace(rows, x=design.standardised(rows.raw, rows.tissue, encoding, scaling))
-    mapping = design.between(encoding, encoding.standardisation, scaling)
+    own_rows = replace(rows, x=standardise.standardised(rows.raw, rows.tissue, encoding, scaling))
+    mapping = standardise.between(encoding, encoding.standardisation, scaling)
     return _fold(label, held, lost, own, own_rows, rows, mapping, status, problem)
 
 
@@ -425,9 +426,7 @@ def _numeric(encoding: Encoding, rows: Rows, place: int) -> bool:
     return False
 
 
-def _status(
-    encoding: Encoding, scaling: design.Standardisation, rows: Rows, held: np.ndarray
-) -> str:
+def _status(encoding: Encoding, scaling: Standardisation, rows: Rows, held: np.ndarray) -> str:
     words = []
     for k in scaling.empty:
         n = int((held & (rows.tissue == k)).sum())

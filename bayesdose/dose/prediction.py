@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayesdose._arviz import PARETO_K_LIMIT
 from bayesdose.dose import design, domain, moments
+from bayesdose.dose.aggregate import combine, layout
 from bayesdose.dose.conditional import draw_latents, log_density, patient_gram
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.posterior import Draws
@@ -23,7 +24,6 @@ from bayesdose.evaluate import hdi
 
 #: Patient effects above this many values are drawn only when they are asked for by prediction.
 MAX_EFFECTS = 10**7
-AGGREGATES = ("mean", "mass_mean", "max", "min")
 _LABELS = ("patient_id", "site_id", "tissue", "cycle")
 
 
@@ -61,8 +61,8 @@ def predict(
     table["extrapolation"] = domain.reasons(fitted.domain, fitted.encoding, found.rows, found.frame)
     gy = found.gy
     if aggregate is not None:
-        index, weights = _aggregation(found, aggregate)
-        gy = _aggregated(found.gy, weights, index, aggregate)
+        index, mass = layout(found.labels, found.frame, aggregate)
+        gy = combine(found.gy, mass, index, aggregate)
         reasons = table["extrapolation"]
         table = index.drop(columns="members").assign(**summarise(gy, hdi_prob))
         table["extrapolation"] = [
@@ -99,8 +99,8 @@ def draw(
     found = _draw(fitted, new, kind, given, target, random_seed)
     gy, labels = found.gy, found.labels
     if aggregate is not None:
-        index, weights = _aggregation(found, aggregate)
-        gy = _aggregated(gy, weights, index, aggregate)
+        index, mass = layout(found.labels, found.frame, aggregate)
+        gy = combine(gy, mass, index, aggregate)
         labels = index.drop(columns="members")
     return _data_array(gy, labels, fitted.draws.chains, found.attrs)
 
@@ -572,59 +572,6 @@ def _forget_infinite(
             PredictionWarning,
             stacklevel=4,
         )
-
-
-def _aggregation(
-    found: _Drawn, aggregate: Mapping[str, str]
-) -> tuple[pd.DataFrame, np.ndarray | None]:
-    if not aggregate:
-        raise ConfigError("aggregate: the dict names no tissue; give e.g. {'kidney': 'mean'}")
-    for tissue, how in aggregate.items():
-        _check_choice(f"aggregate[{tissue!r}]", how, AGGREGATES)
-        if tissue not in set(found.labels["tissue"]):
-            present = ", ".join(sorted({str(t) for t in found.labels["tissue"]}))
-            raise PredictionError(
-                f"aggregate names tissue {tissue!r}, which the table does not have; it has "
-                f"{present}"
-            )
-    labels = found.labels.reset_index(drop=True)
-    chosen = labels[labels["tissue"].isin(list(aggregate))]
-    grouped = chosen.groupby(["patient_id", "tissue", "cycle"], sort=False).indices
-    index = pd.DataFrame(
-        [
-            {
-                "patient_id": patient,
-                "site_id": aggregate[tissue],
-                "tissue": tissue,
-                "cycle": cycle,
-                "members": chosen.index.to_numpy()[members],
-            }
-            for (patient, tissue, cycle), members in grouped.items()
-        ]
-    )
-    mass = None
-    if "mass_mean" in aggregate.values():
-        if "mass_g" not in found.frame.columns or found.frame["mass_g"].isna().any():
-            raise PredictionError(
-                "aggregate 'mass_mean' needs the column mass_g on every row; give it, or use 'mean'"
-            )
-        mass = found.frame["mass_g"].to_numpy(float)
-    return index, mass
-
-
-def _aggregated(
-    gy: np.ndarray, mass: np.ndarray | None, index: pd.DataFrame, aggregate: Mapping[str, str]
-) -> np.ndarray:
-    out = np.empty((len(gy), len(index)))
-    for j, (tissue, members) in enumerate(zip(index["tissue"], index["members"], strict=True)):
-        how = aggregate[tissue]
-        part = gy[:, members]
-        if how == "mass_mean":
-            assert mass is not None
-            out[:, j] = part @ (mass[members] / mass[members].sum())
-        else:
-            out[:, j] = getattr(part, how)(axis=1)
-    return out
 
 
 def _data_array(

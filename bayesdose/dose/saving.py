@@ -15,10 +15,11 @@ import pandas as pd
 import xarray as xr
 
 from bayesdose.dose import formulas
-from bayesdose.dose.design import Encoding, Standardisation
+from bayesdose.dose.design import Encoding
 from bayesdose.dose.domain import Domain
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.spec import ModelSpec
+from bayesdose.dose.standardise import Standardisation
 from bayesdose.dose.training import Fitted, Training
 from bayesdose.errors import SavedModelError
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdose.cohort import validate_sites
-from bayesdose.dose import design, domain, formulas
+from bayesdose.dose import covariates, design, domain, formulas
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.domain import PROTOCOL, Domain
 from bayesdose.dose.posterior import Draws
@@ -212,7 +212,7 @@ def _drop(frame: pd.DataFrame, spec: ModelSpec) -> tuple[pd.DataFrame, dict[str,
     code = np.zeros(len(frame), int)
     if spec.by is not None:
         code = frame[spec.by].astype(str).map({t: k for k, t in enumerate(tissues)}).to_numpy(int)
-    missing = design.missing_covariates(frame, spec, tissues, code)
+    missing = covariates.missing_covariates(frame, spec, tissues, code)
     gone = np.zeros(len(frame), bool)
     for mask in missing.values():
         gone |= mask

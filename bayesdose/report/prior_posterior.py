@@ -100,9 +100,8 @@ def plot_prior_posterior(
     """
     data = prior_posterior_data(model)
     shown = list(data.groupby(["tissue", "parameter"], sort=False))
-    if ax is None:
-        ax = _rows_of_tissues([str(tissue) for (tissue, _), _ in shown])
-    axes = style.panels(len(shown), ax)
+    own = _rows_of_tissues([str(tissue) for (tissue, _), _ in shown]) if ax is None else ax
+    axes = style.panels(len(shown), own)
     for panel, ((tissue, name), part) in zip(axes, shown, strict=True):
         colour = style.colour_of(str(tissue))
         x = part["value"]

@@ -154,7 +154,7 @@ def _abscissa(table: pd.DataFrame, against: str, sites: pd.DataFrame | None) -> 
     if not (values > 0).all():
         where = table.index[int(np.argmin(values > 0))]
         raise ConfigError(
-            f"against={against!r}: row {where!r} is not a number above 0, which a logarithmic "
+            f"against={against!r}: row {where} is not a number above 0, which a logarithmic "
             "axis needs"
         )
     return values

@@ -1,8 +1,8 @@
-"""R-hat and effective draws of plain arrays."""
+"""Whether the draws of a fold can be believed, in numbers."""
 
 import numpy as np
-from arviz_stats.base import array_stats
 
+from bayesdose._arviz import convergence
 from bayesdose.dose.posterior import Draws
 
 
@@ -33,7 +33,7 @@ def worst_rhat(draws: Draws) -> float:
     # a constant (no such effect, independent effects) has no R-hat
     values = values[:, values.std(0) > 0]
     by_chain = values.T.reshape(values.shape[1], draws.chains, -1)
-    return float(np.max(array_stats.rhat(by_chain)))
+    return max(convergence(scalar)["r_hat"] for scalar in by_chain)
 
 
 def log_mean_exp(log_values: np.ndarray, chains: int) -> tuple[float, float]:
@@ -49,11 +49,10 @@ def log_mean_exp(log_values: np.ndarray, chains: int) -> tuple[float, float]:
     Returns
     -------
     value, mcse : float
-        The error by the delta method, with the effective number of draws of exp.
+        The error by the delta method.
     """
     top = log_values.max()
     relative = np.exp(log_values - top)
     mean = relative.mean()
-    effective = float(array_stats.ess(relative.reshape(chains, -1), method="mean"))
-    mcse = relative.std(ddof=1) / (mean * np.sqrt(effective))
-    return float(top + np.log(mean)), float(mcse)
+    error = convergence(relative.reshape(chains, -1))["mcse_mean"]
+    return float(top + np.log(mean)), error / float(mean)

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import bayesdose as bd
-from bayesdose.dose import design
+from bayesdose.dose import design, standardise
 from bayesdose.dose.collapsed import density, engine, hyper
 from bayesdose.dose.collapsed.density import Fold
 from bayesdose.dose.spec import ModelSpec
@@ -62,9 +62,9 @@ def test_folds_in_their_own_standardisation(table, at_theta, seed):
     values = engine.totals(problem, theta, np.ones(len(rows.patients)))[0]
     for code in range(len(rows.patients)):
         held = rows.patient == code
-        scaling = design.standardisation_of(rows.raw[~held], rows.tissue[~held], encoding)
-        mapping = design.between(encoding, encoding.standardisation, scaling)
-        x = design.standardised(rows.raw, rows.tissue, encoding, scaling)
+        scaling = standardise.standardisation_of(rows.raw[~held], rows.tissue[~held], encoding)
+        mapping = standardise.between(encoding, encoding.standardisation, scaling)
+        x = standardise.standardised(rows.raw, rows.tissue, encoding, scaling)
         assert rows.x @ mapping == pytest.approx(x, abs=1e-10)
         keep = (np.arange(len(rows.patients)) != code).astype(float)
         kept, out = densities(problem, theta, keep[None], mapping)
