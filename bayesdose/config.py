@@ -19,6 +19,7 @@ FIT_DEFAULTS: dict[str, Any] = {
     "sampler": "auto",
     "device": "cpu",
 }
+_TEXT = ("patient", "response", "patient_effects", "likelihood", "missing", "engine")
 _FLAGS = ("patient_correlation", "standardise")
 _MAY_BE_ABSENT = ("by", "activity", "dose_cv", "dose_cv_shared", "censored")
 
@@ -117,8 +118,10 @@ def _setting(path: Path, name: str, value: Any) -> Any:
         if value is False:
             return None
         right, kind = isinstance(value, str), "a column, or false"
-    else:
+    elif name in _TEXT:
         right, kind = isinstance(value, str), "text"
+    else:  # the model knows its settings, and says which there are
+        return value
     if not right:
         raise ConfigError(f"{path}: {name} must be {kind}; got {value!r}")
     return value

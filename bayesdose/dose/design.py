@@ -398,7 +398,7 @@ def _tissue_codes(frame: pd.DataFrame, spec: ModelSpec, tissues: Sequence[str]) 
     if unseen:
         row = words.index[words == unseen[0]][0]
         raise UnknownCategoryError(
-            f"tissue {unseen[0]!r} (row {row!r}) was not in the training table; it had "
+            f"tissue {unseen[0]!r} (row {row}) was not in the training table; it had "
             f"{', '.join(tissues)}"
         )
     return words.map(place).to_numpy(int)

@@ -99,9 +99,9 @@ class Terms:
         FormulaError
             When a value is not finite, such as the log of 0.
         """
-        frame = _plain(frame, variables(self.formula))
-        _check_levels(self.spec, frame, where)
-        matrix = _matrix(self.spec, frame, where, self.formula)
+        plain = _plain(frame, variables(self.formula))
+        _check_levels(self.spec, plain, where)
+        matrix = _matrix(self.spec, plain, where, self.formula)
         _check_finite(matrix, self.columns, self.formula, frame, where)
         return matrix
 
@@ -166,7 +166,7 @@ def learn(formula: str, frame: pd.DataFrame, where: str) -> tuple[Terms, np.ndar
     spec = matrix.model_spec
     terms = Terms(formula, spec, tuple(str(name) for name in matrix.columns))
     values = np.asarray(matrix, dtype=float)
-    _check_finite(values, terms.columns, formula, plain, where)
+    _check_finite(values, terms.columns, formula, frame, where)
     return terms, values
 
 
@@ -321,7 +321,7 @@ def _plain(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
             if numbers.any():
                 row = numbers.index[numbers][0]
                 raise FormulaError(
-                    f"column {name!r} holds text, at row {row!r} {column[row]!r}: make it a number "
+                    f"column {name!r} holds text, at row {row} {column[row]!r}: make it a number "
                     "column, or words for a category"
                 )
         out[name] = column.reset_index(drop=True)
@@ -358,11 +358,12 @@ def _check_finite(
     if not bad.any():
         return
     row, column = (int(i) for i in np.argwhere(bad)[0])
-    cells = ", ".join(f"{name} = {frame[name].iloc[row]!r}" for name in frame.columns)
+    shown = [*(n for n in ("patient_id", "site_id") if n in frame.columns), *variables(formula)]
+    cells = ", ".join(f"{name} = {frame[name].iloc[row]}" for name in shown)
     raise FormulaError(
         f"formula {formula!r} ({where}): column {columns[column]!r} is "
-        f"{matrix[row, column]} at row {row} of these rows, where {cells}; a logarithm "
-        "needs values above 0"
+        f"{matrix[row, column]} at row {frame.index[row]}, where {cells}; a logarithm needs "
+        "values above 0"
     )
 
 

@@ -59,17 +59,16 @@ def predict(
     found = _draw(fitted, new, kind, given, target, random_seed)
     table = found.labels.assign(**summarise(found.gy, hdi_prob))
     table["extrapolation"] = domain.reasons(fitted.domain, fitted.encoding, found.rows, found.frame)
-    gy = found.gy
+    members = None
     if aggregate is not None:
         index, mass = layout(found.labels, found.frame, aggregate)
-        gy = combine(found.gy, mass, index, aggregate)
+        gy, members = combine(found.gy, mass, index, aggregate), list(index["members"])
         reasons = table["extrapolation"]
         table = index.drop(columns="members").assign(**summarise(gy, hdi_prob))
         table["extrapolation"] = [
-            "; ".join(dict.fromkeys(word for word in reasons.iloc[m] if word))
-            for m in index["members"]
+            "; ".join(dict.fromkeys(word for word in reasons.iloc[m] if word)) for m in members
         ]
-    _forget_infinite(fitted, found, table, kind, aggregated=aggregate is not None)
+    _forget_infinite(fitted, found, table, kind, members)
     table.attrs = {**found.attrs, "interval": "hdi", "hdi_prob": hdi_prob}
     return table
 
@@ -551,17 +550,17 @@ def _labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
 
 
 def _forget_infinite(
-    fitted: Fitted, found: _Drawn, table: pd.DataFrame, kind: str, aggregated: bool
+    fitted: Fitted,
+    found: _Drawn,
+    table: pd.DataFrame,
+    kind: str,
+    members: list[np.ndarray] | None,
 ) -> None:
-    no_mean, no_sd = moments.infinite(
-        fitted.encoding,
-        found.rows,
-        kind,
-        domain.leverage(fitted.domain, fitted.encoding, found.rows),
-    )
-    if aggregated:  # the heaviest tail of its members decides
-        no_mean = np.full(len(table), bool(no_mean.any()))
-        no_sd = np.full(len(table), bool(no_sd.any()))
+    leverage = domain.leverage(fitted.domain, fitted.encoding, found.rows)
+    no_mean, no_sd = moments.infinite(fitted.encoding, found.rows, kind, leverage)
+    if members is not None:  # the heaviest tail of its members decides
+        no_mean = np.array([bool(no_mean[m].any()) for m in members])
+        no_sd = np.array([bool(no_sd[m].any()) for m in members])
     table.loc[no_mean, "mean"] = np.nan
     table.loc[no_sd, "sd"] = np.nan
     if no_sd.any():

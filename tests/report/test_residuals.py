@@ -48,8 +48,8 @@ def test_what_cannot_be_an_axis_is_refused(validation, sites):
         residuals_data(validation, against="mass_g", sites=sites)
     with pytest.raises(ConfigError, match="index is not that of the training table"):
         residuals_data(validation, against="volume_ml", sites=sites.reset_index(drop=True))
+    bad = sites.assign(volume_ml=sites["volume_ml"].where(sites.index != 107, 0.0))
     with pytest.raises(ConfigError, match="row 107 is not a number above 0"):
-        bad = sites.assign(volume_ml=sites["volume_ml"].where(sites.index != 107, 0.0))
         residuals_data(validation, against="volume_ml", sites=bad)
     with pytest.raises(ConfigError, match="row 100 is not a number above 0"):
         residuals_data(validation, against="site_id")

@@ -32,7 +32,7 @@ POINTS = NEAR + WIDE
 #: The proposal about the mode is this much wider than the curvature there says.
 WIDEN = 1.25
 #: Values held at once.
-BLOCK = 2_000_000
+BLOCK = 200_000
 _STEPS = 12
 _H = 1e-4
 

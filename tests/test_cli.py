@@ -1,0 +1,296 @@
+import io
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesdose
+from bayesdose import cli
+from bayesdose.cli import main
+
+CONFIG = """
+[formula]
+tumour = "log(suv_mean)"
+kidney = "1"
+[priors]
+slope = {kind = "Normal", mu = 0.0, sigma = 0.4}
+[fit]
+draws = 400
+random_seed = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def sites() -> pd.DataFrame:
+    """Tumours and kidneys of five patients."""
+    frame = bayesdose.datasets.load_reference_cohort()
+    return frame[frame["patient_id"].isin(["P1", "P3", "P5", "P7", "P9"])].query(
+        "tissue != 'salivary_gland'"
+    )
+
+
+@pytest.fixture
+def table(sites, tmp_path) -> Path:
+    sites.to_csv(tmp_path / "sites.csv", index=False)
+    return tmp_path / "sites.csv"
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def refused(capsys, tmp_path):
+    """Run a command that must be refused in one message, without a trace on disk."""
+
+    def check(*arguments: object) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        assert run(*arguments) == 1
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        lines = [line for line in shown.err.splitlines() if not line.startswith("[")]
+        assert lines[0].startswith(f"bayesdose {arguments[0]}: ")
+        assert "Traceback" not in shown.err
+        assert sorted(tmp_path.rglob("*")) == before
+        return "\n".join(lines)
+
+    return check
+
+
+def test_version_and_help_are_quick_and_light(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"bayesdose {bayesdose.__version__}\n"
+    assert run("fit", "--help") == 0
+    assert "--include-patients" in capsys.readouterr().out
+    script = "import sys, bayesdose.cli as c; c.main(['--version']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert {"pandas", "jax", "matplotlib", "pymc"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fitt"], ["fit", "a.csv"], ["predict", "fit"], ["predict", "f", "t", "--kind", "old"]],
+)
+def test_a_command_line_that_makes_no_sense_is_2(arguments, capsys):
+    assert run(*arguments) == 2
+    assert "usage: bayesdose" in capsys.readouterr().err
+
+
+def test_validate_says_what_it_read(table, capsys):
+    assert run("validate", table) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{table}: in order; ")
+    assert "5 patients" in shown.out
+    assert "10 kidney" in shown.out
+    assert shown.err.startswith("[")
+
+
+def test_validate_lists_every_problem(sites, tmp_path, refused):
+    bad = sites.reset_index(drop=True).astype({"absorbed_dose_gy": object})
+    bad.loc[1, "absorbed_dose_gy"] = -2.0
+    bad.loc[3, "administered_activity_gbq"] = 7400.0
+    bad.to_csv(tmp_path / "bad.csv", index=False)
+    message = refused("validate", tmp_path / "bad.csv")
+    assert "absorbed_dose_gy" in message
+    assert "administered_activity_gbq" in message
+
+
+def test_validate_maps_columns_and_shows_warnings(sites, tmp_path, capsys):
+    foreign = sites.rename(columns={"patient_id": "Patient"})
+    low = foreign["tissue"].eq("kidney") & foreign["Patient"].eq("P1")
+    foreign.loc[low, "absorbed_dose_gy"] /= 40
+    foreign.to_csv(tmp_path / "foreign.csv", index=False)
+    (tmp_path / "map.toml").write_text('[columns]\npatient_id = "Patient"\n')
+    assert run("validate", tmp_path / "foreign.csv", "--columns", tmp_path / "map.toml") == 0
+    shown = capsys.readouterr()
+    assert "warning: 2 doses are far from the literature" in shown.err
+    assert "far from" not in shown.out
+
+
+def test_bad_input_is_refused_before_anything_is_fitted(table, tmp_path, refused):
+    out = tmp_path / "fit"
+    assert "no such file" in refused("fit", tmp_path / "absent.csv", "--out", out)
+    assert "cannot be read" in refused("fit", table, "--config", tmp_path / "no.toml", "--out", out)
+    (tmp_path / "model.toml").write_text('formula = "log(suv_mean)"\nstandardize = true\n')
+    message = refused("fit", table, "--config", tmp_path / "model.toml", "--out", out)
+    assert "unknown model setting 'standardize'" in message
+    (tmp_path / "model.toml").write_text('formula = "log(suv_mean"\n')
+    refused("fit", table, "--config", tmp_path / "model.toml", "--out", out)
+    pd.read_csv(table).drop(columns="suv_mean").to_csv(tmp_path / "less.csv", index=False)
+    assert "suv_mean" in refused("fit", tmp_path / "less.csv", "--out", out)
+    assert "is not empty" in refused("fit", table, "--out", tmp_path)
+    assert "is a file" in refused("fit", table, "--out", table)
+    assert "no such file" in refused("predict", tmp_path / "none", table)
+    table.write_text("")
+    refused("validate", table)
+
+
+def test_interrupting_is_130(monkeypatch: pytest.MonkeyPatch, tmp_path, capsys):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bayesdose, "read_sites", interrupt)
+    assert run("validate", "a.csv") == 130
+    assert capsys.readouterr().err == "bayesdose validate: interrupted\n"
+
+
+def test_an_error_of_the_system_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, refused
+):
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "a.csv")
+
+    monkeypatch.setattr(bayesdose, "read_sites", fail)
+    assert refused("validate", "a.csv") == "bayesdose validate: a.csv: Permission denied"
+
+
+def test_a_reader_that_stops_early_is_no_error(monkeypatch: pytest.MonkeyPatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        monkeypatch.setattr(cli, "_read", lambda *_: closed.write("x" * 100_000))
+        monkeypatch.setattr(bayesdose, "validate_sites", lambda _: None)
+        assert run("validate", "a.csv") == 1
+
+
+def test_progress_of_the_package_is_shown_and_then_let_go(
+    monkeypatch: pytest.MonkeyPatch, capsys, table
+):
+    log = logging.getLogger("bayesdose")
+    before = (log.level, list(log.handlers))
+
+    def read(*_: object, **__: object) -> pd.DataFrame:
+        log.info("fold 1 of 9")
+        return pd.read_csv(table)
+
+    monkeypatch.setattr(bayesdose, "read_sites", read)
+    assert run("validate", "a.csv") == 0
+    assert "fold 1 of 9" in capsys.readouterr().err
+    assert (log.level, list(log.handlers)) == before
+
+
+@pytest.fixture(scope="module")
+def fitted(sites, tmp_path_factory) -> Path:
+    """Folder of a fit with few draws, and what it printed."""
+    folder = tmp_path_factory.mktemp("fit")
+    sites.to_csv(folder / "sites.csv", index=False)
+    (folder / "model.toml").write_text(CONFIG)
+    out, stdout = folder / "new" / "fit", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        assert (
+            run("fit", folder / "sites.csv", "--config", folder / "model.toml", "--out", out) == 0
+        )
+    (folder / "stdout.txt").write_text(stdout.getvalue())
+    return out
+
+
+@pytest.fixture
+def new_patients(sites, tmp_path) -> Path:
+    renamed = sites.assign(patient_id="N" + sites["patient_id"]).drop(columns="absorbed_dose_gy")
+    renamed.to_csv(tmp_path / "new.csv", index=False)
+    return tmp_path / "new.csv"
+
+
+@pytest.mark.slow
+def test_fit_writes_what_it_promises(fitted, sites):
+    names = {str(path.relative_to(fitted)) for path in fitted.rglob("*") if path.is_file()}
+    assert {
+        "model.toml",
+        "dose.nc",
+        "summary.csv",
+        "summary.md",
+        "leave_one_patient_out.csv",
+        "predictions.csv",
+        "scores.csv",
+        "diagnosis.txt",
+        "figures/predicted_measured.png",
+        "figures/predicted_measured.csv",
+        "figures/prior_posterior.png",
+    } <= names
+    pictures = {name.removesuffix(".png") for name in names if name.endswith(".png")}
+    assert {f"{name}.csv" for name in pictures} <= names
+    assert list(fitted.parent.iterdir()) == [fitted]
+    predictions = pd.read_csv(fitted / "predictions.csv")
+    np.testing.assert_allclose(predictions["observed"], sites["absorbed_dose_gy"], rtol=1e-5)
+    scores = pd.read_csv(fitted / "scores.csv")
+    assert scores["model"].nunique() == 5
+    assert set(scores["tissue"]) == {"tumour", "kidney"}
+
+
+@pytest.mark.slow
+def test_fit_prints_verdict_and_table_in_100_columns(fitted):
+    text = (fitted.parents[1] / "stdout.txt").read_text()
+    assert "rust" in text.splitlines()[0]
+    for words in ("tumour: ", "leave-one-patient-out", "population mean", "elpd"):
+        assert words in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.slow
+def test_model_that_is_written_is_the_model_that_was_fitted(fitted):
+    model, settings = bayesdose.config.read_config(fitted / "model.toml")
+    assert settings == {"draws": 400, "random_seed": 3, "sampler": "auto", "device": "cpu"}
+    assert model["formula"] == {"tumour": "log(suv_mean)", "kidney": "1"}
+    assert model["priors"] == {"slope": {"kind": "Normal", "mu": 0.0, "sigma": 0.4}}
+    assert '# tumour = {kind = "HalfNormal", sigma = 0.8}' in (fitted / "model.toml").read_text()
+
+
+@pytest.mark.slow
+def test_saved_model_names_no_patient(fitted):
+    raw = (fitted / "dose.nc").read_bytes()
+    assert b'"P1"' not in raw
+    assert bayesdose.DoseModel.load(fitted / "dose.nc")._state().training is None
+
+
+@pytest.mark.slow
+def test_predictions_are_those_of_the_model(fitted, new_patients, tmp_path, capsys):
+    out = tmp_path / "p.csv"
+    assert run("predict", fitted, new_patients, "--hdi-prob", 0.8, "--out", out) == 0
+    model = bayesdose.DoseModel.load(fitted / "dose.nc")
+    with pytest.warns(UserWarning, match="infinite"):
+        wanted = model.predict(pd.read_csv(new_patients), hdi_prob=0.8)
+    found = pd.read_csv(out)
+    assert found.columns.tolist() == wanted.columns.tolist()
+    np.testing.assert_allclose(found["upper"], wanted["upper"], rtol=1e-5)
+    assert capsys.readouterr().out == ""
+
+    assert run("predict", fitted, new_patients, "--hdi-prob", 0.8) == 0
+    shown = capsys.readouterr()
+    assert shown.out == out.read_text()
+    assert shown.err.count("warning: ") == 1
+
+
+@pytest.mark.slow
+def test_predictions_given_measured_rows(fitted, sites, tmp_path, capsys):
+    renamed = sites.assign(patient_id="N" + sites["patient_id"])
+    is_kidney = renamed["tissue"] == "kidney"
+    renamed[is_kidney].to_csv(tmp_path / "given.csv", index=False)
+    renamed[~is_kidney].to_csv(tmp_path / "new.csv", index=False)
+    run("predict", fitted, tmp_path / "new.csv")
+    alone = capsys.readouterr().out
+    options = ["--given", tmp_path / "given.csv", "--kind", "known_patient", "--target", "measured"]
+    assert run("predict", fitted, tmp_path / "new.csv", *options) == 0
+    assert capsys.readouterr().out.count("\n") == alone.count("\n")
+
+
+@pytest.mark.slow
+def test_predictions_that_cannot_be_made_are_refused(fitted, new_patients, tmp_path, refused):
+    message = refused("predict", fitted, new_patients, "--kind", "known_patient")
+    assert "known_patient" in message
+    frame = pd.read_csv(new_patients).assign(tissue="liver")
+    frame.to_csv(tmp_path / "liver.csv", index=False)
+    assert "liver" in refused("predict", fitted, tmp_path / "liver.csv")
+    assert "exists" in refused("predict", fitted, new_patients, "--out", new_patients)
+    refused("predict", fitted, new_patients, "--hdi-prob", 95)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "dose.nc").write_bytes((fitted / "dose.nc").read_bytes()[:5000])
+    assert "damaged" in refused("predict", tmp_path / "broken", new_patients)
