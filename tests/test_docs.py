@@ -177,6 +177,27 @@ def test_code_of_a_page_runs(
 
 
 @pytest.mark.slow
+def test_slopes_of_the_shared_volume_page_are_those_of_its_code() -> None:
+    page = text_of("shared-volume")
+    (script,) = blocks(page, "python")
+    names: dict[str, object] = {}
+    exec(compile(script, "shared-volume.md", "exec"), names)
+    lesions, slopes = names["lesions"], names["slopes"]
+    volume = lesions["volume_ml"]
+    doses = ("true_absorbed_dose_gy", "absorbed_dose_gy")
+    for row, mine in (
+        ("up to 1 mL", volume <= 1),
+        ("1 to 5 mL", (volume > 1) & (volume <= 5)),
+        ("above 5 mL", volume > 5),
+    ):
+        (line,) = [line for line in table_rows(page) if line.startswith(f"| {row}")]
+        cells = [cell.split("(")[0].replace("−", "-") for cell in line.split("|")[2:-1]]
+        found = [slopes(lesions[mine], dose) for dose in doses]
+        exact = [mine.sum(), found[0][1], found[1][1], found[0][2], found[1][2]]
+        assert [float(cell) for cell in cells] == pytest.approx(exact, abs=0.006)
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*infinite under the priors")
 def test_quick_start_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (script,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")

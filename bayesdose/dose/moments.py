@@ -38,7 +38,10 @@ def infinite(
     width = rows.z.shape[1] // len(encoding.tissues)
     for k, tissue in enumerate(encoding.tissues):
         mine = rows.tissue == k
-        scales = [_width(encoding.spec.priors.resolve("residual_sd", tissue))]
+        residual = encoding.spec.priors.resolve("residual_sd", tissue)
+        # a gamma residual's variance is polynomial in its coefficient of variation
+        light = encoding.spec.likelihood == "gamma" and isinstance(residual, _LIGHT)
+        scales = [0.0 if light else _width(residual)]
         if encoding.cycle_effect[k]:
             scales.append(_width(encoding.spec.priors.resolve("cycle_sd", tissue)))
         if encoding.site_effect[k]:
@@ -56,6 +59,9 @@ def infinite(
         largest[:] = np.inf
     slack = 1 + 1e-9
     return largest > 1.0 * slack, largest > 0.5 * slack
+
+
+_LIGHT = (p.HalfNormal, p.Exponential)
 
 
 def _all_normal(encoding: Encoding, tissue: int) -> bool:

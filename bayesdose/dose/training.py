@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdose.cohort import validate_sites
+from bayesdose.cohort.schema import column_of
 from bayesdose.dose import covariates, design, domain, formulas
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.domain import PROTOCOL, Domain
@@ -91,9 +92,13 @@ def check_table(
     SiteTableError
         Listing every problem.
     """
-    texts = spec.formula.values() if not isinstance(spec.formula, str) else [spec.formula]
+    texts = [spec.formula] if isinstance(spec.formula, str) else list(spec.formula.values())
+    for text in (*texts, spec.patient_effects):
+        formulas.parse(text, "model")
     used = {name for text in texts for name in formulas.variables(text)}
     used |= {*formulas.variables(spec.patient_effects), *spec.group_effects}
+    # a name that neither table nor schema knows is the formula's to report, with a suggestion
+    wanted = [name for name in used if name in frame.columns or column_of(name) is not None]
     return validate_sites(
         frame,
         None if training else {"literature_median": False},
@@ -101,7 +106,7 @@ def check_table(
         patient=spec.patient,
         by=spec.by,
         activity=spec.activity,
-        require=sorted(used),
+        require=sorted(wanted),
         response_required=response_required,
         mixed_ok=sorted(used & set(PROTOCOL)),
     )

@@ -92,7 +92,7 @@ def plot_coverage(
     Axes
     """
     data = coverage_data(validation, kind=kind, weights=weights)
-    (panel,) = style.panels(1, ax, size=(6.4, 5.2))
+    (panel,) = style.panels(1, ax, size=(7.4, 5.4))
     tissues = tissues_of(data)
     shift = (np.arange(len(tissues)) - (len(tissues) - 1) / 2) * _DODGE
     panel.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, zorder=1)
@@ -110,8 +110,7 @@ def plot_coverage(
             markersize=7,
             color=colour,
             markeredgecolor="white",
-            label=f"{style.words(tissue)}: {first['n_sites']} sites, "
-            f"{first['n_patients']} patients",
+            label=f"{style.words(tissue)} ({first['n_sites']} sites, {first['n_patients']} patients)",
         )
     panel.set_xlim(0.4, 1.02)
     panel.set_ylim(min(0.4, float(data["lower"].min()) - 0.03), 1.02)
@@ -126,5 +125,14 @@ def plot_coverage(
         "Coverage of the predictions",
         f"{unit} counts 1; bars: 95 % intervals with the patient as the unit",
     )
-    panel.legend(frameon=False, fontsize=9, loc="lower right", labelcolor=style.INK)
+    panel.legend(
+        frameon=False,
+        fontsize=9,
+        labelcolor=style.INK,
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.1),
+        ncols=min(3, len(tissues)),
+        columnspacing=1.2,
+        handletextpad=0.3,
+    )
     return panel

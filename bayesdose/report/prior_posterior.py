@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _POINTS = 201
 _PRIOR_DRAWS = 4000
-_MAX_COLUMNS = 5
+_MAX_COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,11 @@ def plot_prior_posterior(
 def _rows_of_tissues(tissues: list[str]) -> np.ndarray:
     """Axes of a new figure, shape (n_parameters,); each tissue begins a row."""
     counts = {tissue: tissues.count(tissue) for tissue in tissues}
-    columns = min(_MAX_COLUMNS, max(counts.values()))
+    most = max(counts.values())
+    columns = ceil(most / ceil(most / _MAX_COLUMNS))
     rows = {tissue: ceil(n / columns) for tissue, n in counts.items()}
     down = sum(rows.values())
-    figure = Figure(figsize=(2.5 * columns, 2.2 * down), dpi=style.DPI, layout="constrained")
+    figure = Figure(figsize=(2.2 * columns, 2.1 * down), dpi=style.DPI, layout="constrained")
     found: list[Axes] = []
     above = 0
     for tissue, n in counts.items():

@@ -46,6 +46,7 @@ def prior_draws(
     with double_precision(find_device("cpu")):
         found = jax.jit(jax.vmap(lambda t: hyper.unpack(space, t)[0]))(jnp.asarray(theta))
         found = jax.tree.map(np.asarray, found)
+    student = encoding.spec.likelihood == "student_t"
     beta = found.prior_mean + found.prior_sd * rng.standard_normal(found.prior_sd.shape)
     return Draws(
         beta=beta,
@@ -59,6 +60,8 @@ def prior_draws(
         precision=None,
         shift=None,
         log_posterior=np.full(draws, np.nan),
+        # Gamma(2, rate 0.1), the degrees of freedom's prior in the PyMC engine
+        df=10 * rng.standard_gamma(2.0, draws) if student else None,
     )
 
 
