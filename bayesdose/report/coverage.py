@@ -110,7 +110,8 @@ def plot_coverage(
             markersize=7,
             color=colour,
             markeredgecolor="white",
-            label=f"{style.words(tissue)} ({first['n_sites']} sites, {first['n_patients']} patients)",
+            label=f"{style.words(tissue)}\n"
+            f"{first['n_sites']} sites, {first['n_patients']} patients",
         )
     panel.set_xlim(0.4, 1.02)
     panel.set_ylim(min(0.4, float(data["lower"].min()) - 0.03), 1.02)
@@ -130,9 +131,7 @@ def plot_coverage(
         fontsize=9,
         labelcolor=style.INK,
         loc="upper left",
-        bbox_to_anchor=(-0.02, -0.1),
-        ncols=min(3, len(tissues)),
-        columnspacing=1.2,
-        handletextpad=0.3,
+        bbox_to_anchor=(1.0, 1.0),
+        labelspacing=1.0,
     )
     return panel
