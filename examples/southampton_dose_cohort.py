@@ -58,40 +58,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--nested", action="store_true", help="also choose the predictors without each patient"
     )
-    parser.add_argument("--quick", action="store_true", help="400 draws a fit, to try it out")
+    parser.add_argument("--quick", action="store_true", help="do not drop each predictor in turn")
     arguments = parser.parse_args(argv)
-    draws = 400 if arguments.quick else arguments.draws
 
     sites = bd.datasets.load_reference_cohort()
-    model = bd.DoseModel(FORMULAS).fit(sites, draws=draws)
+    model = bd.DoseModel(FORMULAS).fit(sites, draws=arguments.draws)
     lopo = model.leave_one_patient_out()
     scores = beside(model, lopo)
     seen = published_beside_reproduced(model, sites, scores)
     unseen = lopo.summary().query("weights == 'site'").set_index("tissue")
-    comparison = bd.compare_models(
-        {"all": model} | without_each(sites, draws), nested=arguments.nested
-    )
-    dropped = dropping(comparison, sites)
-
     print("The cohort is SIMULATED. The study's patients, priors and model are not public.\n")
     print("Published, and a model of that kind here; both have seen the sites they are scored on")
     print(seen.round(2).to_string())
-    print("\nThe same model for patients that it has not seen, beside simple models")
+    print("R2 here is conditional on the patient's effects, on Gy; the study's kind is not public.")
+    print("\nMAE, Gy: the same model for patients that it has not seen, and simple models")
     print(by_model(scores, "mae_gy"))
     print("\nCoverage of 95 % intervals for patients that it has not seen")
     print(unseen[["n_sites", *COVERAGE]].round(2).to_string())
-    print("\nEach predictor dropped in turn, leave-one-patient-out")
-    print(dropped.round(2).to_string())
-    print(f"\n{comparison}")
-    print(f"\n{conclusions(seen, scores, unseen, dropped)}")
+    tables = {
+        "published_beside_reproduced": seen,
+        "scores": scores.set_index("model"),
+        "leave_one_patient_out": unseen,
+    }
+    said = conclusions(seen, scores, unseen)
+    if not arguments.quick:
+        models = {"all": model} | without_each(sites, arguments.draws)
+        comparison = bd.compare_models(models, nested=arguments.nested)
+        dropped = dropping(comparison, sites)
+        print("\nEach predictor dropped in turn, leave-one-patient-out")
+        print(dropped.round(2).to_string())
+        print(f"\n{comparison}")
+        tables |= {"dropped": dropped, "elpd_difference_by_patient": comparison.differences}
+        said.append(conclusion_on_predictors(dropped))
+    print()
+    for line in said:
+        print(textwrap.fill(line, 98, subsequent_indent="  "))
     if arguments.out is not None:
-        tables = {
-            "published_beside_reproduced": seen,
-            "scores": scores.set_index("model"),
-            "leave_one_patient_out": unseen,
-            "dropped": dropped,
-            "elpd_difference_by_patient": comparison.differences,
-        }
         write(tables, arguments.out)
 
 
@@ -160,16 +162,13 @@ def by_model(scores: pd.DataFrame, score: str) -> str:
     return table.loc[chosen["model"].unique(), PUBLISHED.index].round(2).to_string()
 
 
-def conclusions(
-    seen: pd.DataFrame, scores: pd.DataFrame, unseen: pd.DataFrame, dropped: pd.DataFrame
-) -> str:
+def conclusions(seen: pd.DataFrame, scores: pd.DataFrame, unseen: pd.DataFrame) -> list[str]:
     """What nine patients can and cannot show, in words and with this run's figures."""
     mae = scores[scores["weights"] == "site"].set_index(["model", "tissue"])["mae_gy"]
     tumour, kidney = unseen.loc["tumour"], unseen.loc["kidney"]
     published = PUBLISHED.loc["kidney"]
     n = int(tumour["n_patients"])
-    unclear = [name for name, row in dropped.iterrows() if abs(row["elpd gain"]) < 2 * row["se"]]
-    lines = [
+    return [
         f"What {n} patients can show ({', '.join(map(word, PUBLISHED.index))}):",
         f"* A model that has seen the sites it is scored on misses them by "
         f"{listed(seen['MAE Gy here'])} Gy on average; published were "
@@ -194,13 +193,19 @@ def conclusions(
         f"is {kidney['mape']:.0%} of the dose.",
         f"* What eGFR does to kidney dose: it has {n} values, one a patient, and cannot be told "
         "from whatever else differs between patients.",
-        f"* Which predictors matter. Within two standard errors of no gain: "
-        f"{', '.join(unclear) or 'none of them'}; and a standard error over {n} patients is itself "
-        "unreliable. Choosing among formulas on the same patients flatters the choice.",
         "* Anything about other scanners, tracers or centres, or about the study's own model: "
         "that figures agree does not show that two models do.",
     ]
-    return "\n".join(textwrap.fill(line, 98, subsequent_indent="  ") for line in lines)
+
+
+def conclusion_on_predictors(dropped: pd.DataFrame) -> str:
+    """Which predictors cannot be told from useless ones."""
+    unclear = [name for name, row in dropped.iterrows() if abs(row["elpd gain"]) < 2 * row["se"]]
+    return (
+        "* Which predictors matter. Within two standard errors of no gain: "
+        f"{', '.join(unclear) or 'none of them'}; and a standard error over so few patients is "
+        "itself unreliable. Choosing among formulas on the same patients flatters the choice."
+    )
 
 
 def listed(values: pd.Series) -> str:

@@ -33,7 +33,7 @@ def southampton(tmp_path_factory):
     printed: list[str] = []
     module = example("southampton_dose_cohort")
     module.print = lambda *words: printed.append(" ".join(map(str, words)))
-    module.main(["--quick", "--out", str(folder)])
+    module.main(["--out", str(folder)])
     return "\n".join(printed), folder
 
 

@@ -17,11 +17,11 @@ import pandas as pd
 from bayesdose.errors import FormulaError, UnknownCategoryError
 
 FUNCTIONS = frozenset(
-    "log log2 log10 exp sqrt C I Q bs cs cc cr poly center scale standardize "
+    "log log2 log10 exp sqrt C I bs cs cc cr poly center scale standardize "
     "Treatment Sum Helmert Diff".split()
 )
 _NUMPY_FUNCTIONS = frozenset("log log2 log10 log1p exp sqrt abs".split())
-_STATEFUL = frozenset("bs cs cc cr poly".split())
+_STATEFUL = frozenset("bs cs cc cr poly center scale standardize".split())
 _NODES = (
     ast.Expression,
     ast.Call,
@@ -236,8 +236,8 @@ def parse(formula: str, where: str) -> Any:
             f"formula {formula!r} ({where}): write the right-hand side only; "
             "the response is an argument of its own"
         )
-    for factor in {str(factor) for term in parsed for factor in term.factors}:
-        _check_expression(factor, formula, where)
+    for expression in _expressions(formula):
+        _check_expression(expression, formula, where)
     return parsed
 
 
@@ -253,43 +253,57 @@ def variables(formula: str) -> list[str]:
     -------
     list of str
     """
-    names: set[str] = set()
-    for factor in _factors(formula):
-        tree = _tree(factor)
-        if tree is None:
-            names.add(factor.strip("`"))
-        else:
-            names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return sorted(names - FUNCTIONS - {"np"})
-
-
-def _factors(formula: str) -> set[str]:
     from formulaic import Formula
 
-    return {str(factor) for term in Formula(formula) for factor in term.factors}
+    names: set[str] = set()
+    for term in Formula(formula):
+        for factor in term.factors:
+            if factor.eval_method.value == "lookup":
+                names.add(str(factor.expr))
+            else:
+                tree, quoted = _tree(str(factor.expr), formula, "model")
+                found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+                names |= {quoted.get(name, name) for name in found - FUNCTIONS - {"np"}}
+    return sorted(names)
+
+
+def _expressions(formula: str) -> set[str]:
+    """Factors that are evaluated as Python, as opposed to looked up as a column."""
+    from formulaic import Formula
+
+    factors = (factor for term in Formula(formula) for factor in term.factors)
+    return {str(f.expr) for f in factors if f.eval_method.value != "lookup"}
 
 
 def _called(formula: str) -> set[str]:
     names = set()
-    for factor in _factors(formula):
-        tree = _tree(factor)
-        if tree is not None:
-            calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-            names |= {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+    for expression in _expressions(formula):
+        tree, _ = _tree(expression, formula, "model")
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        names |= {call.func.id for call in calls if isinstance(call.func, ast.Name)}
     return names
 
 
-def _tree(expression: str) -> ast.Expression | None:
+def _tree(expression: str, formula: str, where: str) -> tuple[ast.Expression, dict[str, str]]:
+    """Syntax tree of an expression, `quoted names` replaced, and what they stand for."""
+    quoted: dict[str, str] = {}
+
+    def stand_in(match: re.Match[str]) -> str:
+        name = f"quoted_name_{len(quoted)}"
+        quoted[name] = match[1]
+        return name
+
     try:
-        return ast.parse(expression, mode="eval")
-    except SyntaxError:
-        return None  # a column name that is not Python, which formulaic looks up as it is
+        tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, expression), mode="eval")
+    except SyntaxError as err:
+        raise FormulaError(
+            f"formula {formula!r} ({where}): {expression!r} does not parse: {err.msg}"
+        ) from err
+    return tree, quoted
 
 
 def _check_expression(expression: str, formula: str, where: str) -> None:
-    tree = _tree(expression)
-    if tree is None:
-        return
+    tree, _ = _tree(expression, formula, where)
     for node in ast.walk(tree):
         allowed = isinstance(node, _NODES)
         if isinstance(node, ast.Call):

@@ -15,7 +15,7 @@ from bayesdose.errors import ConfigError
 from bayesdose.report import _arviz_plots, style
 
 if TYPE_CHECKING:
-    from bayesdose import DoseModel
+    from bayesdose.dose.model import DoseModel
 
 #: What the figure says of draws that no chain has made.
 NOT_CHAINS = (

@@ -12,7 +12,7 @@ from bayesdose.evaluate import hdi
 from bayesdose.report import style
 
 if TYPE_CHECKING:
-    from bayesdose import DoseModel
+    from bayesdose.dose.model import DoseModel
 
 
 def patient_effects_data(model: "DoseModel", *, hdi_prob: float = 0.95) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from bayesdose.errors import PriorError
 from bayesdose.report import style
 
 if TYPE_CHECKING:
-    from bayesdose import DoseModel
+    from bayesdose.dose.model import DoseModel
     from bayesdose.dose.posterior import Draws
     from bayesdose.dose.training import Fitted
 

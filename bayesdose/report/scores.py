@@ -13,7 +13,7 @@ from bayesdose.evaluate import hdi_coverage
 from bayesdose.report.style import words
 
 if TYPE_CHECKING:
-    from bayesdose import DoseModel
+    from bayesdose.dose.model import DoseModel
     from bayesdose.dose.leave_one_out import LeaveOneOut
 
 _COVERAGE = ("hdi_coverage_95", "hdi_coverage_95_lower", "hdi_coverage_95_upper")

@@ -46,7 +46,7 @@ FORMULAS = {
 N_PATIENTS, N_NEW = 9, 20
 DRAWS, PROB = 4000, 0.95
 SEED = 4052
-COHORTS = {"prior": 1000, "setting": 200, "mechanism": 200}
+COHORTS = {"prior": 1000, "setting": 100, "mechanism": 100}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def main() -> int:
     every = ["prior", *SETTINGS, "mechanism"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", choices=("all", "none", *every), default="all")
-    parser.add_argument("--n", type=int, help="cohorts a source (default: 1000; others 200)")
+    parser.add_argument("--n", type=int, help="cohorts a source (default: 1000; others 100)")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -180,7 +180,7 @@ def test_every_problem_is_in_one_error(tumours):
         ("log(suv_maen)", ["suv_maen", "suv_mean"]),
         ("__import__('os').system('true')", ["does not parse"]),
         ("__import__('os')", ["not allowed"]),
-        ("suv_mean.values", ["not allowed"]),
+        ("suv_mean.values", ["suv_mean.values", "did you mean"]),
         ("log(suv_mean - 1000)", ["log(suv_mean - 1000)", "above 0"]),
         ("suv_mean + suv_mean:one", ["combination"]),
     ],
@@ -322,12 +322,10 @@ class TestAccepted:
         assert model.fit_info_["n_sites"] == len(cycles)
 
     def test_a_patient_with_kidneys_only(self, cycles):
-        only = (cycles["patient_id"] == cycles["patient_id"].iloc[0]) & (
-            cycles["tissue"] == "tumour"
-        )
+        patient = cycles["patient_id"].iloc[-1]
+        only = (cycles["patient_id"] == patient) & (cycles["tissue"] == "tumour")
         model = bd.DoseModel("log(suv_mean)").fit(cycles[~only])
         effects = model.posterior_["posterior"]["patient_effects"]
-        patient = cycles["patient_id"].iloc[0]
         place = {"patient": patient, "patient_effect": "tumour:Intercept"}
         assert np.isfinite(effects.sel(place)).all()
 
