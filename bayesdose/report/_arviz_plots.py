@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from arviz_plots import PlotCollection
 
 
-def trace(draws: xr.Dataset, axes: Sequence[Axes] | np.ndarray, colours: Sequence[str]) -> None:
+def trace(
+    draws: xr.Dataset,
+    axes: Sequence[Axes] | np.ndarray,
+    colours: Sequence[str],
+    diverging: np.ndarray | None,
+) -> None:
     """Draw ArviZ's ``plot_trace``, a variable on each Axes.
 
     Parameters
@@ -24,11 +29,18 @@ def trace(draws: xr.Dataset, axes: Sequence[Axes] | np.ndarray, colours: Sequenc
         One a parameter.
     colours : sequence of str
         Of the chains.
+    diverging : numpy.ndarray of bool of shape (chain, draw), optional
+        Divergent transitions, marked at the bottom.
     """
     import arviz_plots
 
+    groups = {"posterior": draws}
+    if diverging is not None:
+        groups["sample_stats"] = xr.Dataset(
+            {"diverging": (("chain", "draw"), diverging)}, coords=draws.coords
+        )
     arviz_plots.plot_trace(
-        xr.DataTree.from_dict({"posterior": draws}),
+        xr.DataTree.from_dict(groups),
         plot_collection=_collection(draws, axes, colours),
         backend="matplotlib",
         visuals={"trace": {"width": 0.5, "alpha": 0.7}, "title": False},

@@ -39,7 +39,8 @@ def trace_data(model: "DoseModel", *, parameters: Sequence[str] | None = None) -
     Returns
     -------
     pandas.DataFrame
-        A row a parameter, chain and draw: parameter, chain, draw, value.
+        A row a parameter, chain and draw: parameter, chain, draw, value; and diverging, where
+        the sampler tells.
 
     Raises
     ------
@@ -47,10 +48,13 @@ def trace_data(model: "DoseModel", *, parameters: Sequence[str] | None = None) -
         When a parameter is unknown.
     """
     found = _chosen(model, parameters)
+    diverging = model._state().draws.sample_stats.get("diverging")
     parts = []
     for name, values in found.items():
         chain, draw = np.indices(values.shape)
         columns = {"chain": chain.ravel(), "draw": draw.ravel(), "value": values.ravel()}
+        if diverging is not None:
+            columns["diverging"] = diverging.ravel()
         parts.append(pd.DataFrame({"parameter": name, **columns}))
     return pd.concat(parts, ignore_index=True)
 
@@ -62,6 +66,8 @@ def plot_trace(
     ax: Axes | Sequence[Axes] | None = None,
 ) -> np.ndarray:
     """Draw the draws of each parameter in the order of the chains (ArviZ's ``plot_trace``).
+
+    Divergent transitions are ticks at the bottom.
 
     Importance draws have no chains; the figure then says so.
 
@@ -78,7 +84,8 @@ def plot_trace(
     """
     found = _chosen(model, parameters)
     axes = _axes(model, "Trace of four chains", list(found), ax)
-    _arviz_plots.trace(_dataset(found), axes, _CHAIN_COLOURS)
+    diverging = model._state().draws.sample_stats.get("diverging")
+    _arviz_plots.trace(_dataset(found), axes, _CHAIN_COLOURS, diverging)
     for panel, name in zip(axes, found, strict=True):
         _dress(panel, name, "draw")
     return axes

@@ -22,8 +22,8 @@ from bayesdose.report.residuals import plot_residuals, residuals_data
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from bayesdose.dose.model import DoseModel
     from bayesdose.dose.leave_one_out import LeaveOneOut
+    from bayesdose.dose.model import DoseModel
 
 #: Pictures by file name, and what each shows.
 CAPTIONS = {

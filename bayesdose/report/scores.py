@@ -13,8 +13,8 @@ from bayesdose.evaluate import hdi_coverage
 from bayesdose.report.style import words
 
 if TYPE_CHECKING:
-    from bayesdose.dose.model import DoseModel
     from bayesdose.dose.leave_one_out import LeaveOneOut
+    from bayesdose.dose.model import DoseModel
 
 _COVERAGE = ("hdi_coverage_95", "hdi_coverage_95_lower", "hdi_coverage_95_upper")
 _HEADINGS = ("MAE Gy", "RMSE Gy", "MAPE", "R² Gy", "R² log", "95 % HDI holds")
@@ -44,11 +44,14 @@ def score_table(model: "DoseModel", lopo: "LeaveOneOut") -> pd.DataFrame:
         When the validation is of another fit, or the model was saved without its rows.
     """
     table = beside(model, lopo)
+    covered, notes = _left_out_coverage(lopo), list(table.attrs["notes"])
+    try:
+        covered = pd.concat([covered, _in_sample_coverage(model)], ignore_index=True)
+    except PredictionError as err:
+        notes.append(f"coverage of {IN_SAMPLE}: absent, {err}")
     keys = ["model", "tissue", "weights"]
-    found = [_left_out_coverage(lopo), _in_sample_coverage(model)]
-    covered = pd.concat([part for part in found if len(part)], ignore_index=True)
     out = table.merge(covered, how="left", on=keys, validate="one_to_one")
-    out.attrs = table.attrs
+    out.attrs = {"notes": notes}
     return out
 
 
@@ -128,10 +131,7 @@ def _left_out_coverage(lopo: "LeaveOneOut") -> pd.DataFrame:
 
 def _in_sample_coverage(model: "DoseModel") -> pd.DataFrame:
     training = needs_training(model._state(), "in-sample coverage")
-    try:
-        found = model.predict_draws(training.frame, kind="known_patient", target="measured")
-    except PredictionError:  # `beside` notes that there is no in-sample row
-        return pd.DataFrame()
+    found = model.predict_draws(training.frame, kind="known_patient", target="measured")
     draws = found.values.reshape(-1, found.sizes["site"])
     rows = training.rows
     observed, patients = np.exp(rows.log_dose), np.asarray(rows.patients)[rows.patient]

@@ -39,6 +39,18 @@ def test_trace_is_drawn_by_chain(model):
     assert axes[0].figure.get_suptitle() == "Trace of four chains"
 
 
+def test_divergent_transitions_are_marked(fake_fit):
+    model = fake_fit()
+    diverging = np.zeros((4, 200), bool)
+    diverging[1, [3, 50]] = True
+    model._fitted.draws.sample_stats["diverging"] = diverging
+    data = trace_data(model, parameters=NAMES)
+    assert data[data["diverging"]][["chain", "draw"]].to_numpy().tolist() == [[1, 3], [1, 50]] * 2
+    ax = plot_trace(model, parameters=NAMES)[0]
+    marks = [line for line in ax.lines if len(line.get_xdata()) < 200] + list(ax.collections)
+    assert marks
+
+
 def test_ranks_are_those_among_all_draws(model):
     data = rank_data(model, parameters=NAMES)
     mine = data[(data["parameter"] == "residual_sd[kidney]") & (data["chain"] == 2)]
