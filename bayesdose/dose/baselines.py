@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesdose.dose.domain import PROTOCOL
 from bayesdose.dose.leave_one_out import LeaveOneOut, fold_labels
 from bayesdose.dose.model import DoseModel
 from bayesdose.dose.prediction import needs_training
+from bayesdose.dose.priors import R2D2, Priors, RegularizedHorseshoe
 from bayesdose.dose.r_squared import conditional_mean
 from bayesdose.dose.training import Fitted, Training
 from bayesdose.errors import ConfigError, PredictionError
@@ -38,7 +40,8 @@ def baselines(
     * ``"log SUV + log volume"``: least squares of log(Gy/GBq) on log suv_mean and log volume_ml
       by tissue.
     * ``"patient intercept only"``: the dose model with formula ``"1"`` and patient intercepts,
-      other arguments and priors as they are; a new patient gets the population.
+      without group effects, other arguments and priors as they are (a horseshoe or R2D2, which
+      has no slopes to shrink, gives way to the default); a new patient gets the population.
     * each regressor: one fit a tissue, of log(Gy/GBq) on the model's columns before
       standardisation, without the intercept (columns that are learnt, such as splines, from
       all rows).
@@ -309,6 +312,9 @@ def _cloned(regressor: Any) -> Regression:
     return fit_predict
 
 
+_FOLD = "left_out_together"
+
+
 def _patient_only(model: DoseModel, training: Training, by: str | None) -> np.ndarray:
     spec, info = training.encoding.spec, model.fit_info_
     collapses = spec.likelihood == "lognormal" and spec.censored is None
@@ -318,12 +324,27 @@ def _patient_only(model: DoseModel, training: Training, by: str | None) -> np.nd
         "group_effects": (),
         "missing": "error",
         "engine": "collapsed" if collapses else spec.engine,
+        "priors": _without_shrinkage(spec.priors),
     }
     with warnings.catch_warnings():
         # the model's own fit and validation have said what is odd about the table or a fold
         warnings.simplefilter("ignore", UserWarning)
+        # columns that the intercept does not read may be mixed; the fold's own goes by another name
+        frame = training.frame.drop(columns=[n for n in PROTOCOL if n in training.frame.columns])
+        frame[_FOLD] = training.frame[by or spec.patient]
         simple = type(model)(**{**model.get_params(), **changed}).fit(
-            training.frame, draws=info["draws"], random_seed=info["random_seed"]
+            frame, draws=info["draws"], random_seed=info["random_seed"]
         )
-        lopo = simple.leave_one_out(by or spec.patient)
+        lopo = simple.leave_one_out(_FOLD)
         return np.median(lopo.draws, axis=0)
+
+
+def _without_shrinkage(priors: Priors) -> Priors:
+    """Priors that share a scale among slopes have nothing to share here: the default instead."""
+
+    def kept(given: Any) -> Any:
+        if isinstance(given, Mapping):
+            return {tissue: prior for tissue, prior in given.items() if kept(prior) is not None}
+        return None if isinstance(given, RegularizedHorseshoe | R2D2) else given
+
+    return replace(priors, slope=kept(priors.slope), patient_sd=kept(priors.patient_sd))

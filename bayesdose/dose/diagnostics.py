@@ -42,7 +42,7 @@ class Diagnosis:
     def __str__(self) -> str:
         lines = [_VERDICTS[self.verdict]]
         for row in self.table[~self.table["ok"]].itertuples():
-            what = f"{row.what} is {row.value:.3g} ({row.limit})"
+            what = f"{row.what} is {row.value:.3g}, should be {row.limit}"
             lines.append(f"  - {row.check}: {what}. {row.advice}")
         passed = self.table[self.table["ok"]]
         for check, group in passed.groupby("check", sort=False):

@@ -201,6 +201,14 @@ def test_more_coefficients_than_sites_under_a_flat_prior(tumours):
         bd.DoseModel("a + b + c + d", priors=flat).fit(table)
 
 
+def test_doses_that_are_equal_within_every_patient(kidneys):
+    """Both kidneys reported with one number: nothing is left to learn the residual from."""
+    own = kidneys.groupby("patient_id")["absorbed_dose_gy"]
+    table = kidneys.assign(absorbed_dose_gy=own.transform("mean"))
+    with pytest.raises(BayesdoseError, match="kidney"):
+        bd.DoseModel("log(suv_mean)").fit(table.assign(suv_mean=table["egfr_ml_min_1p73m2"]))
+
+
 def test_a_category_that_training_did_not_have(tumours, tumour_model):
     model = bd.DoseModel("log(suv_mean) + lesion_type")
     from bayesdose.dose.training import Fitted, build_domain, prepare

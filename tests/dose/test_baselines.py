@@ -123,6 +123,23 @@ def test_patient_only_baseline_is_the_hierarchical_model_without_covariates(
     assert mae(table, "patient intercept only") == pytest.approx(expected, rel=0.02)
 
 
+def test_patient_only_baseline_drops_priors_over_slopes_and_keeps_the_others():
+    scale = bd.HalfNormal(0.3)
+    given = bd.Priors(
+        intercept=bd.Normal(1, 1),
+        slope={"tumour": bd.R2D2(), "kidney": bd.Normal(0, 0.2)},
+        patient_sd={"tumour": bd.R2D2(), "kidney": scale},
+        residual_sd=scale,
+    )
+    found = module._without_shrinkage(given)
+    assert found.slope == {"kidney": bd.Normal(0, 0.2)}
+    assert found.patient_sd == {"kidney": scale}
+    assert (found.intercept, found.residual_sd) == (bd.Normal(1, 1), scale)
+    assert module._without_shrinkage(bd.Priors(slope=bd.RegularizedHorseshoe(1, 1.0, 4))) == (
+        bd.Priors()
+    )
+
+
 def test_folds_follow_the_column_that_is_left_out(tumours, monkeypatch):
     place = {f"P{i}": "AABBAABBC"[i - 1] for i in range(1, 10)}
     sites = tumours.assign(hospital=tumours["patient_id"].map(place))

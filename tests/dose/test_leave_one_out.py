@@ -57,6 +57,24 @@ def test_learnt_columns_are_rebuilt_in_each_fold(kidneys, refit, monte_carlo, fo
     same_as_refits(model, kidneys, refit, monte_carlo)
 
 
+def test_a_relearnt_fold_that_loses_the_cycles(kidneys, refit, monte_carlo):
+    """P3 alone has a second cycle: without P3 the model has fewer hyperparameters."""
+    rng = np.random.default_rng(0)
+    mine = kidneys["patient_id"] == "P3"
+    second = kidneys[mine].assign(
+        cycle=2,
+        z=lambda rows: rows["z"] - 0.05,
+        absorbed_dose_gy=lambda rows: rows["absorbed_dose_gy"] * rng.lognormal(-0.1, 0.05, 2),
+    )
+    table = pd.concat([kidneys.assign(cycle=1), second], ignore_index=True)
+    model = bd.DoseModel("poly(z, 2)").fit(table)
+    held = table["patient_id"] == "P3"
+    row = model.leave_one_patient_out().patients.loc["P3"]
+    value, error = refit(model, table[~held], table[held])
+    monte_carlo.same((row["elpd"], row["mcse"]), value, error)
+    assert row["mcse"] < 0.1
+
+
 def test_a_fold_that_a_spline_cannot_reach_is_reported(kidneys):
     """The patient with the largest z lies outside the knots that the others give."""
     model = bd.DoseModel("bs(z, df=4)").fit(kidneys)

@@ -475,6 +475,8 @@ def _shrinkage(encoding: Encoding, n_patients: list[int], width: int) -> list[Sh
             continue
         names, block = encoding.columns(k), encoding.blocks[k]
         places = tuple(block.start + j for j, name in enumerate(names) if name != "Intercept")
+        if not places:
+            continue  # an intercept alone leaves nothing to shrink
         if isinstance(prior, p.RegularizedHorseshoe) and prior.expected_nonzero >= len(places):
             raise p.PriorError(
                 f"RegularizedHorseshoe for tissue {tissue!r}: expected_nonzero "
