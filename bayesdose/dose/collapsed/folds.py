@@ -108,6 +108,10 @@ def evaluate(
         for j, task in enumerate(shared):
             found[task.label] = _weigh(theta, posterior[:, j] - log_q, held[:, j])
     for task in tasks:
+        if task.problem is not None and task.problem.space != problem.space:
+            # the fold lost an effect, and with it a part of θ: the whole table's draws do not fit
+            found[task.label] = _refit(task.problem, task, None, sampled, rng, ess)
+            continue
         if task.problem is not None:
             posterior, held = _densities(task.problem, theta, [task])
             found[task.label] = _weigh(theta, posterior[:, 0] - log_q, held[:, 0])
@@ -215,16 +219,18 @@ def _poor(outcome: Outcome) -> bool:
 def _refit(
     problem: Problem,
     task: Task,
-    outcome: Outcome,
+    outcome: Outcome | None,
     sampled: Sampled,
     rng: np.random.Generator,
     ess: float,
 ) -> Outcome:
     # a few good draws say more about the fold's place than none; a bad set starts at its mode
-    first = sampled.proposal if outcome.weight_ess > 20 * len(sampled.theta[0]) else None
+    near = outcome is not None and outcome.weight_ess > 20 * len(sampled.theta[0])
+    first = sampled.proposal if near else None
     found = engine.explore(problem, _fold(problem, task), int(ess), rng, first=first)
-    if found.weighted is None or sampled.weighted is None:
-        theta, pareto_k = found.theta, float("nan")
+    if found.weighted is None or sampled.weighted is None or outcome is None:
+        theta = found.theta
+        pareto_k = float("nan") if found.weighted is None else found.weighted.pareto_k
         weights = np.full(len(theta), 1 / len(theta))
         _, held = _densities(problem, theta, [task])
         value, mcse = log_mean(weights, held[:, 0])
