@@ -88,6 +88,19 @@ def test_a_fold_that_a_spline_cannot_reach_is_reported(kidneys):
     assert np.isfinite(found.elpd)
 
 
+def test_a_fold_without_spread_is_reported(kidneys):
+    """P1 alone has two kidneys that differ: nothing is left of the residual without P1."""
+    own = kidneys.groupby("patient_id")["absorbed_dose_gy"]
+    table = kidneys.assign(absorbed_dose_gy=own.transform("mean"))
+    table.loc[table.index[0], "absorbed_dose_gy"] *= 1.05
+    model = bd.DoseModel("log(suv_mean)").fit(table)
+    with pytest.warns(FoldWarning, match="P1"):
+        found = model.leave_one_patient_out().patients
+    assert found["elpd"].isna().to_dict() == {p: p == "P1" for p in found.index}
+    assert found.loc["P1", "status"] != "ok"
+    assert found.loc["P1", "n_scored"] == 0
+
+
 def test_a_patient_who_alone_has_a_tissue(cohort, refit, monte_carlo):
     alone = (cohort["tissue"] == "kidney") | (
         (cohort["tissue"] == "salivary_gland") & (cohort["patient_id"] == "P3")
@@ -132,6 +145,25 @@ def test_scores_and_shapes(tumour_model, tumours):
     inside = (found.draws > table["lower"].to_numpy()) & (found.draws < table["upper"].to_numpy())
     assert inside.mean(0) == pytest.approx(np.full(len(table), 0.8), abs=0.002)
     assert table["median"].to_numpy() == pytest.approx(np.median(found.draws, axis=0))
+
+
+def test_summary_is_of_the_held_out_predictions(tumour_model):
+    found = tumour_model.leave_one_patient_out()
+    table, summary = found.predictions, found.summary()
+    assert list(summary["weights"]) == ["site", "patient"]
+    by_site, by_patient = (row for _, row in summary.iterrows())
+    assert (by_site["n_sites"], by_site["n_patients"]) == (57, 9)
+    error = table["median"] - table["observed"]
+    assert by_site["mae_gy"] == pytest.approx(error.abs().mean())
+    of_patients = error.abs().groupby(table["patient_id"]).mean()
+    assert by_patient["mae_gy"] == pytest.approx(of_patients.mean())
+    inside = (table["observed"] > table["lower"]) & (table["observed"] < table["upper"])
+    assert by_site["hdi_coverage_95"] == pytest.approx(inside.mean())
+    # the mean that R2 is measured against knows the other patients only
+    total = table["observed"].sum() - table.groupby("patient_id")["observed"].transform("sum")
+    others = 57 - table.groupby("patient_id")["observed"].transform("size")
+    against = ((table["observed"] - total / others) ** 2).sum()
+    assert by_site["r2_gy"] == pytest.approx(1 - (error**2).sum() / against)
 
 
 def test_sites_of_a_patient_are_drawn_together(tumour_model, tumours):

@@ -343,6 +343,23 @@ def test_probability_above(fixed, new):
     assert len(fixed.probability_above(new, 2.0, aggregate={"kidney": "max"})) == 2
 
 
+def test_prior_predictive(kidneys):
+    """Log dose: mean x'm + log A, variance x'Sx + E[tau²] + E[sigma²], with no dose looked at."""
+    model = bd.DoseModel("log(suv_mean)")
+    bare = kidneys.drop(columns="absorbed_dose_gy")
+    found = model.prior_predictive(bare, draws=DRAWS)
+    assert found.sizes == {"chain": 4, "draw": DRAWS // 4, "site": 18}
+    log_dose = np.log(flat(found))
+    mean = -0.75 + np.log(kidneys["administered_activity_gbq"].to_numpy())
+    variance = 0.4**2 + 0.5**2 * kidneys["z"].to_numpy() ** 2 + 0.5**2 + 0.3**2
+    assert (np.abs(log_dose.mean(0) - mean) < 5 * np.sqrt(variance / DRAWS)).all()
+    assert log_dose.var(0) == pytest.approx(variance, rel=0.05)
+    # both kidneys of a patient share its effect: E[tau²] and the coefficients
+    shared = np.cov(log_dose[:, 0], log_dose[:, 1])[0, 1]
+    z = kidneys["z"].to_numpy()
+    assert shared == pytest.approx(0.4**2 + 0.5**2 * z[0] * z[1] + 0.5**2, rel=0.05)
+
+
 class TestGivenAgainstRefit:
     """Conditioning in closed form equals fitting again with the rows, standardisation frozen."""
 
