@@ -182,7 +182,7 @@ def report(
         "",
         f"{_machine()}; {_versions()}. Median of {len(runs['a'])}, warm.",
         "",
-        "| | seconds, warm | of which building and compiling | compiling, once | bayesdose is faster by |",
+        "| | seconds, warm | of which compiling | compiling, once | bayesdose is faster by |",
         "|---|---|---|---|---|",
     ]
     ratios = {arm: typical[arm] / typical["a"] for arm in WANTED}
