@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
@@ -201,7 +201,9 @@ def _predict(args: argparse.Namespace) -> None:
     if args.out is not None and args.out.exists() and not args.force:
         raise bayesdose.ConfigError(f"{args.out}: exists; replace it with --force")
     model = bayesdose.DoseModel.load(args.model / MODEL_FILE)
-    new = _read(args, args.table)
+    spec = model._state().encoding.spec
+    doses = [c for c in (spec.response, spec.dose_cv, spec.dose_cv_shared) if c is not None]
+    new = _read(args, args.table, optional=doses)
     given = None if args.given is None else _read(args, args.given)
     _say(f"predicting {len(new)} sites: kind {args.kind}, target {args.target}")
     table = model.predict(
@@ -293,8 +295,8 @@ def _default_priors(model: "DoseModel") -> dict[str, Any]:
     return priors.to_dict(bayesdose.Priors(**missing))
 
 
-def _read(args: argparse.Namespace, path: str) -> "pd.DataFrame":
-    sites = bayesdose.read_sites(path, columns=args.columns, sheet=args.sheet)
+def _read(args: argparse.Namespace, path: str, optional: Collection[str] = ()) -> "pd.DataFrame":
+    sites = bayesdose.read_sites(path, columns=args.columns, sheet=args.sheet, optional=optional)
     _say(f"read {path}: {len(sites)} rows")
     return sites
 

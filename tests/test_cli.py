@@ -193,6 +193,21 @@ def fitted(sites, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.slow
+def test_predict_maps_names_of_doses_that_are_not_there_yet(fitted, sites, tmp_path, capsys):
+    kidneys = sites[sites["tissue"] == "kidney"].rename(columns={"suv_mean": "SUV"})
+    new = kidneys.assign(patient_id="N").drop(columns=["absorbed_dose_gy", "site_id"])
+    new = new.iloc[:2].assign(site_id=["left", "right"])
+    new.to_csv(tmp_path / "new.csv", index=False)
+    names = tmp_path / "map.toml"
+    names.write_text('[columns]\nabsorbed_dose_gy = "Dose"\nsuv_mean = "SUV"\n')
+    assert run("predict", fitted, tmp_path / "new.csv", "--columns", names) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    names.write_text('[columns]\nabsorbed_dose_gy = "Dose"\nsuv_mean = "Uptake"\n')
+    assert run("predict", fitted, tmp_path / "new.csv", "--columns", names) == 1
+    assert "no column 'Uptake'" in capsys.readouterr().err
+
+
 @pytest.fixture
 def new_patients(sites, tmp_path) -> Path:
     renamed = sites.assign(patient_id="N" + sites["patient_id"]).drop(columns="absorbed_dose_gy")

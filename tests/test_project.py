@@ -148,7 +148,8 @@ def test_missing_data_cannot_hide_where_they_are_required(
     conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
     (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
     (tmp_path / "test_it.py").write_text("def test_it(test_data): ...\n", encoding="utf-8")
-    outside = {key: value for key, value in os.environ.items() if not key.startswith("BAYESDOSE_")}
+    ours = ("BAYESDOSE_", "PYTEST_")
+    outside = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     closing = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--rootdir", ".", "-p", "no:cacheprovider"],
         cwd=tmp_path,

@@ -27,11 +27,14 @@ class TableMapping:
         Factor by new column name, for example 0.001 from MBq to GBq.
     words : dict of str to dict of str to str
         By new column name: word in the file to the new word.
+    optional : frozenset of str
+        New column names that a file may lack.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
     scale: dict[str, float] = field(default_factory=dict)
     words: dict[str, dict[str, str]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
 
 
 def load_mapping(columns: Mapping[str, Any] | str | Path | None) -> TableMapping:
@@ -103,7 +106,7 @@ def map_names(names: Sequence[str], mapping: TableMapping, where: str) -> list[s
         If a name is not in the file, or two columns would get the same name.
     """
     for new, old in mapping.columns.items():
-        if old not in names:
+        if old not in names and new not in mapping.optional:
             near = get_close_matches(old, names, n=1)
             like = f" Did you mean {near[0]!r}?" if near else ""
             if new in names:
@@ -121,7 +124,7 @@ def map_names(names: Sequence[str], mapping: TableMapping, where: str) -> list[s
             "map the other one to a name of its own."
         )
     for name in (*mapping.scale, *mapping.words):
-        if name not in renamed:
+        if name not in renamed and name not in mapping.optional:
             raise ReadError(
                 f"{where} has no column {name!r} to change after mapping; "
                 f"it has {', '.join(map(repr, renamed))}."
@@ -148,8 +151,12 @@ def map_values(frame: pd.DataFrame, mapping: TableMapping) -> pd.DataFrame:
     """
     changed = frame.copy()
     for name, words in mapping.words.items():
+        if name not in frame.columns:
+            continue  # optional, as map_names made sure
         changed[name] = frame[name].map(lambda value, words=words: words.get(value, value))
     for name, factor in mapping.scale.items():
+        if name not in frame.columns:
+            continue
         numbers, foreign = as_numbers(frame[name])
         scaled = numbers * factor
         if foreign.any():

@@ -1,6 +1,7 @@
 """Reading a site table from CSV, Excel or Parquet without guessing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ def read_sites(
     path: str | Path,
     columns: Mapping[str, Any] | str | Path | None = None,
     sheet: str | None = None,
+    optional: Collection[str] = (),
 ) -> pd.DataFrame:
     """Read a site table from a file; `validate_sites` then checks its values.
 
@@ -37,6 +39,9 @@ def read_sites(
         change, such as ``[tissue]`` with ``kidney = ["Niere", "Kidney L"]``.
     sheet : str, optional
         Name of the sheet of a workbook; needed where more than one has content.
+    optional : collection of str
+        New names that ``columns`` may map although the file lacks them, such as the measured doses
+        of patients who have none yet.
 
     Returns
     -------
@@ -52,7 +57,7 @@ def read_sites(
         If the mapping contradicts itself.
     """
     path = Path(path)
-    mapping = load_mapping(columns)
+    mapping = replace(load_mapping(columns), optional=frozenset(optional))
     if not path.is_file():
         raise ReadError(f"{path}: no such file.")
     suffix = path.suffix.lower()

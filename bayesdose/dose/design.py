@@ -323,7 +323,7 @@ def learn(frame: pd.DataFrame, spec: ModelSpec) -> tuple[Encoding, Rows]:
         site_effect=tuple(sites for _, sites in repeats),
         group_levels=tuple(_levels(frame, name) for name in spec.group_effects),
         standardisation=Standardisation(np.zeros(0), np.ones(0)),
-        log_activity=_median_log_activity(frame, spec),
+        log_activity=median_log_activity(frame, spec),
     )
     raw = np.zeros((len(frame), encoding.n_coefficients))
     for k, (columns, block) in enumerate(zip(blocks, encoding.blocks, strict=True)):
@@ -507,7 +507,20 @@ def _measurements(frame: pd.DataFrame, spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _median_log_activity(frame: pd.DataFrame, spec: ModelSpec) -> float:
+def median_log_activity(frame: pd.DataFrame, spec: ModelSpec) -> float:
+    """Log of the median activity, where the model has no activity of its own.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Training rows.
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    float, log GBq
+    """
     if spec.activity is not None:
         return 0.0
     name = "administered_activity_gbq"

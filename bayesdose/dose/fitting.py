@@ -50,7 +50,15 @@ def fit_collapsed(
     sampled = engine.explore(problem, whole, draws, rng, sampler)
     hyper, gram = engine.totals(problem, sampled.theta, whole.keep)
     identity = np.eye(training.encoding.n_coefficients)
-    found = posterior_draws(hyper, gram, identity, sampled.log_posterior, rng, sampled.stats)
+    found = posterior_draws(
+        hyper,
+        gram,
+        identity,
+        np.asarray(problem.space.means),
+        sampled.log_posterior,
+        rng,
+        sampled.stats,
+    )
     evidence = (float("nan"), float("nan"))
     info: dict[str, Any] = {"sampler": sampled.method, "device": device}
     if sampled.weighted is not None:

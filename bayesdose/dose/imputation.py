@@ -174,7 +174,9 @@ def pool(parts: Sequence[Draws], draws: int) -> Draws:
     arrays: dict[str, Any] = {}
     for name, value in vars(parts[0]).items():
         if isinstance(value, np.ndarray):
-            arrays[name] = np.concatenate([getattr(part, name)[:share] for part in parts])
+            # one draw of each imputation in turn
+            turns = np.stack([getattr(part, name)[:share] for part in parts], axis=1)
+            arrays[name] = turns.reshape(share * len(parts), *value.shape[1:])
     return replace(parts[0], **arrays, sample_stats={}, chains=CHAINS)
 
 

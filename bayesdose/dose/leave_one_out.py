@@ -15,7 +15,7 @@ from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import log_dose_draws
 from bayesdose.dose.prediction import needs_training, summarise
 from bayesdose.dose.standardise import Standardisation
-from bayesdose.dose.training import Fitted, Training
+from bayesdose.dose.training import Fitted, Training, without_spread
 from bayesdose.errors import BayesdoseError, ConfigError
 
 if TYPE_CHECKING:
@@ -365,7 +365,8 @@ def build_fold(training: Training, problem: Any, label_of: np.ndarray, label: st
     numeric = [place for place in scaling.constant if _numeric(encoding, rows, place)]
     if numeric and encoding.spec.standardise:
         return FoldData(label, held, held & False, encoding, rows, None, status)
-    own = replace(encoding, standardisation=scaling)
+    activity = design.median_log_activity(training.frame[~held], encoding.spec)
+    own = replace(encoding, standardisation=scaling, log_activity=activity)
     own_rows = replace(rows, x=standardise.standardised(rows.raw, rows.tissue, encoding, scaling))
     mapping = standardise.between(encoding, encoding.standardisation, scaling)
     return _fold(label, held, lost, own, own_rows, rows, mapping, status, problem)
@@ -401,21 +402,51 @@ def _fold(
     problem: Any,
     own: Any = None,
 ) -> FoldData:
-    from bayesdose.dose.collapsed import engine
+    from bayesdose.dose.collapsed import engine, hyper
     from bayesdose.dose.collapsed.folds import Task
 
     rows, scored = shared_rows, held & ~lost
     if not scored.any():
         return FoldData(label, held, scored, encoding, own_rows, None, status)
+    alike = no_spread_status(encoding, rows.take(~held))
+    if alike is not None:
+        return FoldData(label, held, held & False, encoding, own_rows, None, alike)
     if lost.any():
         # the rows that no fold can predict leave the table; patients keep their codes
         kept = shared_rows.take(~lost)
         own = engine.prepare(encoding, kept, problem.device.platform)
-        own = replace(own, space=problem.space)
+    space = hyper.build(encoding, engine.patients_by_tissue(encoding, rows.take(~held)))
+    mean = np.asarray(space.means)
+    # folds may differ in their prior means; what else they differ in is compiled for them
+    if lost.any() or replace(space, means=problem.space.means) != problem.space:
+        own = replace(own or problem, space=space)
     keep = np.ones(len(rows.patients))
     keep[np.unique(rows.patient[held])] = 0.0
-    return FoldData(
-        label, held, scored, encoding, own_rows, Task(label, keep, mapping, own), status
+    task = Task(label, keep, mapping, mean, own)
+    return FoldData(label, held, scored, encoding, own_rows, task, status)
+
+
+def no_spread_status(encoding: Encoding, kept: Rows) -> str | None:
+    """Why a fold cannot be learnt from doses that are equal within every patient.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Of the fold.
+    kept : Rows
+        Rows that the fold learns from.
+
+    Returns
+    -------
+    str or None
+        None where it can be learnt.
+    """
+    alike = without_spread(encoding, kept)
+    if not alike:
+        return None
+    return (
+        f"not evaluated: the {', '.join(alike)} doses that are left are the same within every "
+        "patient"
     )
 
 

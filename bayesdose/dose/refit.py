@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesdose.dose import design
-from bayesdose.dose.leave_one_out import FoldData, LeaveOneOut, report_lost
+from bayesdose.dose.leave_one_out import FoldData, LeaveOneOut, no_spread_status, report_lost
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.pymc_engine import FoldResult, FoldTask, refit
 from bayesdose.dose.training import Fitted, Training
@@ -95,6 +95,9 @@ def _fold(training: Training, label_of: np.ndarray, label: str) -> tuple[FoldDat
         )
     if held_rows is None:
         return FoldData(label, held, scored, encoding, training.rows, None, status), None
+    alike = no_spread_status(encoding, rows)
+    if alike is not None:
+        return FoldData(label, held, held & False, encoding, training.rows, None, alike), None
     task = FoldTask(label, encoding, rows, held_rows)
     all_rows = _spread(held_rows, scored, training)
     data = FoldData(label, held, scored, encoding, all_rows, task, status or "ok")

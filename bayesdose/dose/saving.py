@@ -5,8 +5,6 @@ new rows needs, the conditional posterior of β at each draw, is an aggregate an
 """
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesdose._files import whole_file
 from bayesdose.dose import formulas
 from bayesdose.dose.design import Encoding
 from bayesdose.dose.domain import Domain
@@ -75,14 +74,8 @@ def save(fitted: Fitted, path: Path, include_patients: bool) -> None:
         "schema_version": SCHEMA_VERSION,
         "specification": json.dumps(plain, allow_nan=True),
     }
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        dataset.to_netcdf(name, engine="h5netcdf")
-        os.replace(name, path)
-    finally:
-        if os.path.exists(name):
-            os.unlink(name)
+    with whole_file(path) as partial:
+        dataset.to_netcdf(partial, engine="h5netcdf")
 
 
 def load(path: Path) -> Fitted:
@@ -113,7 +106,7 @@ def load(path: Path) -> Fitted:
         ) from err
     if dataset.attrs.get("format") != _FORMAT:
         raise SavedModelError(f"{path}: is not a saved dose model")
-    version = int(dataset.attrs["schema_version"])
+    version = dataset.attrs.get("schema_version")
     if version != SCHEMA_VERSION:
         raise SavedModelError(
             f"{path}: has schema version {version}, this bayesdose reads {SCHEMA_VERSION}; load it "
@@ -121,7 +114,7 @@ def load(path: Path) -> Fitted:
         )
     try:
         return _restore(dataset)
-    except (KeyError, TypeError, IndexError) as err:
+    except (KeyError, TypeError, IndexError, json.JSONDecodeError) as err:
         raise SavedModelError(f"{path}: its specification is damaged ({err!r})") from err
 
 

@@ -145,22 +145,37 @@ def prepare(frame: pd.DataFrame, spec: ModelSpec) -> Training:
             "from one; give at least two"
         )
     encoding, rows = design.learn(clean, spec)
-    _check_spread(encoding, rows)
+    for tissue in without_spread(encoding, rows):
+        raise SiteTableError(
+            f"all {tissue} rows of a patient have exactly the same dose, in every patient: what "
+            "differs between sites cannot be learnt from them. Give one row for such a pair, or "
+            "the measurement's uncertainty (dose_cv)"
+        )
     return Training(clean, encoding, rows, dropped)
 
 
-def _check_spread(encoding: Encoding, rows: Rows) -> None:
-    """Refuse a tissue without any spread within patients: its residual sd would run to 0."""
+def without_spread(encoding: Encoding, rows: Rows) -> list[str]:
+    """Tissues without any spread within patients, whose residual sd would run to 0.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Learnt model.
+    rows : Rows
+        Rows to learn from.
+
+    Returns
+    -------
+    list of str
+    """
+    found = []
     for k, tissue in enumerate(encoding.tissues):
         mine = (rows.tissue == k) & (rows.own_var == 0)
         doses = pd.Series(rows.y[mine]).groupby(rows.patient[mine])
         several = doses.count() > 1
         if several.any() and (doses.max() == doses.min())[several].all():
-            raise SiteTableError(
-                f"all {tissue} rows of a patient have exactly the same dose, in every patient: "
-                "what differs between sites cannot be learnt from them. Give one row for such a "
-                "pair, or the measurement's uncertainty (dose_cv)"
-            )
+            found.append(tissue)
+    return found
 
 
 def encode_new(

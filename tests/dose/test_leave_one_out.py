@@ -36,6 +36,21 @@ def test_group_effects(centres_model, centres, refit, monte_carlo):
     same_as_refits(centres_model, centres, refit, monte_carlo)
 
 
+def test_default_intercepts_follow_the_activities_of_the_fold(kidneys, refit, monte_carlo):
+    """Without P9 the median activity, and with it the prior mean, is half as high."""
+    high = kidneys["patient_id"].isin([f"P{i}" for i in range(5, 10)])
+    activity = kidneys["administered_activity_gbq"].where(~high, 14.8)
+    table = kidneys.assign(administered_activity_gbq=activity)
+    model = bd.DoseModel("z", activity=None).fit(table)
+    same_as_refits(model, table, refit, monte_carlo)
+
+
+def test_a_horseshoe_counts_the_patients_of_the_fold(kidneys, refit, monte_carlo):
+    priors = bd.Priors(slope=bd.RegularizedHorseshoe(1, 0.5, 4))
+    model = bd.DoseModel("z + log(volume_ml)", priors=priors).fit(kidneys)
+    same_as_refits(model, kidneys, refit, monte_carlo)
+
+
 def test_leave_one_centre_out_is_a_ratio_of_evidences(centres, monte_carlo):
     """With nothing to standardise, p(y held | y kept) = p(y) / p(y kept)."""
     priors = bd.Priors(intercept=bd.Normal(-0.75, 0.4))

@@ -1,6 +1,7 @@
 """The collapsed log density of θ, for the whole table and for every fold of it.
 
-A fold keeps some patients, in its own standardisation X T. With G = Σ kept G_i mapped by T,
+A fold keeps some patients, in its own standardisation X T and with its own prior means m. With
+G = Σ kept G_i mapped by T,
 
     log p(y | θ) = -½ [n log 2π + Σ log|V_i| - log|Λ₀| + log|Λ| + G_yy + m'Λ₀m - b'Λ⁻¹b],
     Λ = Λ₀ + G_xx,   b = Λ₀ m + G_xy,
@@ -17,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from bayesdose.dose.collapsed.grams import Statistics, grams
+from bayesdose.dose.collapsed.grams import Statistics, grams, resolved
 from bayesdose.dose.collapsed.hyper import Hyper, HyperSpace, unpack
 
 #: θ evaluated at once, which bounds the memory; the number of θ must be a multiple.
@@ -33,10 +34,13 @@ class Fold(NamedTuple):
         1 for a patient that the fold trains on, 0 for one that it leaves out.
     mapping : array of shape (p, p)
         T, from the standardisation of the statistics to the fold's own.
+    mean : array of shape (p,)
+        Prior means of the coefficients.
     """
 
     keep: Any
     mapping: Any
+    mean: Any
 
 
 @partial(jax.jit, static_argnums=0)
@@ -64,7 +68,8 @@ def log_posterior(
     """
     hyper, log_prior = unpack(space, theta)
     gram, log_det = grams(hyper, stats)
-    return log_prior + _evidence(hyper, gram, log_det, counts, fold.keep, fold.mapping)
+    value = log_prior + _evidence(hyper, gram, log_det, counts, fold)
+    return jnp.where(resolved(hyper, stats), value, -jnp.inf)
 
 
 value_and_grad = jax.jit(jax.value_and_grad(log_posterior, argnums=1), static_argnums=0)
@@ -121,11 +126,12 @@ def fold_densities(
         hyper, log_prior = unpack(space, theta)
         gram, log_det = grams(hyper, stats)
         everyone = jnp.ones_like(counts)
+        known = resolved(hyper, stats)
 
         def each(fold: Fold) -> tuple[jax.Array, jax.Array]:
-            kept = _evidence(hyper, gram, log_det, counts, fold.keep, fold.mapping)
-            full = _evidence(hyper, gram, log_det, counts, everyone, fold.mapping)
-            return log_prior + kept, full - kept
+            kept = _evidence(hyper, gram, log_det, counts, fold)
+            full = _evidence(hyper, gram, log_det, counts, fold._replace(keep=everyone))
+            return jnp.where(known, log_prior + kept, -jnp.inf), jnp.where(known, full - kept, 0.0)
 
         return jax.vmap(each)(folds)
 
@@ -174,22 +180,21 @@ def _evidence(
     gram: jax.Array,
     log_det: jax.Array,
     counts: jax.Array,
-    keep: jax.Array,
-    mapping: jax.Array,
+    fold: Fold,
 ) -> jax.Array:
-    mapped = _mapped(jnp.einsum("p,pij->ij", keep, gram), mapping)
-    p = mapping.shape[0]
+    mapped = _mapped(jnp.einsum("p,pij->ij", fold.keep, gram), fold.mapping)
+    p = fold.mapping.shape[0]
     prior_precision = 1 / hyper.prior_sd**2  # 0 for a flat prior
     precision = mapped[:p, :p] + jnp.diag(prior_precision)
-    shift = mapped[:p, p] + prior_precision * hyper.prior_mean
+    shift = mapped[:p, p] + prior_precision * fold.mean
     chol = jnp.linalg.cholesky(precision)
     white = solve_triangular(chol, shift, lower=True)
     flat = prior_precision == 0
     log_prior_det = jnp.where(flat, 0.0, jnp.log(jnp.where(flat, 1.0, prior_precision))).sum()
-    quadratic = mapped[-1, -1] + (prior_precision * hyper.prior_mean**2).sum() - white @ white
+    quadratic = mapped[-1, -1] + (prior_precision * fold.mean**2).sum() - white @ white
     return -0.5 * (
-        (keep @ counts) * jnp.log(2 * jnp.pi)
-        + keep @ log_det
+        (fold.keep @ counts) * jnp.log(2 * jnp.pi)
+        + fold.keep @ log_det
         - log_prior_det
         + 2 * jnp.log(jnp.diagonal(chol)).sum()
         + quadratic

@@ -11,6 +11,7 @@ def posterior_draws(
     hyper: Hyper,
     gram: np.ndarray,
     mapping: np.ndarray,
+    mean: np.ndarray,
     log_posterior: np.ndarray,
     rng: np.random.Generator,
     sample_stats: dict[str, np.ndarray] | None = None,
@@ -26,6 +27,8 @@ def posterior_draws(
         Σ kept G_i in the coordinates of the statistics.
     mapping : numpy.ndarray of shape (p, p)
         T, from those coordinates to the fold's.
+    mean : numpy.ndarray of shape (p,)
+        Prior means of the coefficients.
     log_posterior : numpy.ndarray of shape (S,)
     rng : numpy.random.Generator
         Source of randomness.
@@ -43,7 +46,7 @@ def posterior_draws(
     p = len(mapping)
     precision = mapping.T @ gram[:, :p, :p] @ mapping
     precision[:, np.arange(p), np.arange(p)] += prior_precision
-    shift = gram[:, :p, p] @ mapping + prior_precision * hyper.prior_mean
+    shift = gram[:, :p, p] @ mapping + prior_precision * mean
     return Draws(
         beta=draw_beta(precision, shift, rng),
         residual_sd=hyper.residual_sd,

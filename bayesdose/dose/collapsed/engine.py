@@ -60,7 +60,8 @@ class Problem:
         Fold
         """
         with double_precision(self.device):
-            return Fold(jnp.ones_like(self.counts), jnp.eye(len(self.space.means)))
+            mean = jnp.asarray(self.space.means)
+            return Fold(jnp.ones_like(self.counts), jnp.eye(len(mean)), mean)
 
     def target(self, fold: Fold) -> Callable[[np.ndarray], np.ndarray]:
         """Log posterior of θ for a fold, from and to NumPy.
@@ -68,7 +69,7 @@ class Problem:
         Parameters
         ----------
         fold : Fold
-            Patients kept, and their standardisation.
+            Patients kept, their standardisation and prior means.
 
         Returns
         -------
@@ -176,13 +177,30 @@ def prepare(encoding: Encoding, rows: Rows, device: str = "cpu") -> Problem:
     Problem
     """
     place = find_device(device)
-    n_patients = [len(set(rows.patient[rows.tissue == k])) for k in range(len(encoding.tissues))]
-    space = hyper.build(encoding, n_patients)
+    space = hyper.build(encoding, patients_by_tissue(encoding, rows))
     with double_precision(place):
         found = statistics(rows, encoding.cycle_effect, encoding.site_effect)
         on_device = jax.tree.map(jnp.asarray, found)
         counts = jnp.asarray(np.bincount(rows.patient, minlength=len(rows.patients)).astype(float))
     return Problem(space, on_device, counts, place)
+
+
+def patients_by_tissue(encoding: Encoding, rows: Rows) -> list[int]:
+    """Patients with each tissue; 1 for a tissue without any, whose priors no data meet.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Learnt model.
+    rows : Rows
+        Training rows.
+
+    Returns
+    -------
+    list of int
+    """
+    codes = range(len(encoding.tissues))
+    return [max(1, len(set(rows.patient[rows.tissue == k]))) for k in codes]
 
 
 def explore(
@@ -216,16 +234,17 @@ def explore(
     """
     if sampler not in SAMPLERS:
         raise ConfigError(f"sampler: got {sampler!r}; allowed are {', '.join(SAMPLERS)}")
-    begin = first or at_mode(problem, fold, rng)
-    if sampler != "nuts":
-        found = proposal.sample(problem.target(fold), begin, draws, rng)
+    begin, target = first or at_mode(problem, fold, rng), problem.target(fold)
+    if sampler == "nuts":
+        found = proposal.weigh(target, begin, BLOCK, rng)
+    else:
+        found = proposal.sample(target, begin, draws, rng)
         good = found.pareto_k < proposal.threshold(len(found.weights)) and found.ess >= draws / 2
         if good or sampler == "importance":
             return _importance(found, draws, rng)
-        begin = found.proposal
     from bayesdose.dose.collapsed import nuts
 
-    theta, log_posterior, stats = nuts.sample(problem, fold, begin, draws, rng)
+    theta, log_posterior, stats = nuts.sample(problem, fold, found, draws, rng)
     fitted = proposal.around(theta, begin)
     return Sampled("nuts", theta, None, stats, fitted, log_posterior)
 

@@ -36,14 +36,18 @@ class Task:
         1 for a patient trained on.
     mapping : numpy.ndarray of shape (p, p)
         T, into the fold's own standardisation.
+    mean : numpy.ndarray of shape (p,)
+        Prior means of the coefficients.
     problem : Problem or None
-        Rows of its own, where the fold's columns are not a rescaling of the whole table's;
-        None shares the whole table's.
+        Rows or priors of its own, where the fold's columns are not a rescaling of the whole
+        table's, or a prior scale depends on how many patients are kept; None shares the whole
+        table's.
     """
 
     label: str
     keep: np.ndarray
     mapping: np.ndarray
+    mean: np.ndarray
     problem: Problem | None = None
 
 
@@ -108,7 +112,7 @@ def evaluate(
         for j, task in enumerate(shared):
             found[task.label] = _weigh(theta, posterior[:, j] - log_q, held[:, j])
     for task in tasks:
-        if task.problem is not None and task.problem.space != problem.space:
+        if task.problem is not None and task.problem.space.size != problem.space.size:
             # the fold lost an effect, and with it a part of θ: the whole table's draws do not fit
             found[task.label] = _refit(task.problem, task, None, sampled, rng, ess)
             continue
@@ -154,18 +158,16 @@ def fold_draws(
         own = task.problem or problem
         hyper, gram = engine.totals(own, outcome.theta[index], _on(own, task.keep))
         flat = np.full(draws, np.nan)
-        out.append(posterior_draws(hyper, gram, task.mapping, flat, rng, chains=1))
+        out.append(posterior_draws(hyper, gram, task.mapping, task.mean, flat, rng, chains=1))
     return out
 
 
 def _shared_draws(problem: Problem, sampled: Sampled) -> tuple[np.ndarray, np.ndarray]:
     """θ and the log density that they were drawn from, up to a constant."""
     if sampled.weighted is None:
-        theta, log_q = sampled.theta, sampled.log_posterior
-    else:
-        theta = sampled.weighted.theta
-        log_q = sampled.weighted.log_target - sampled.weighted.log_ratio
-    return theta[:MAX_SHARED], log_q[:MAX_SHARED]
+        return sampled.theta[:MAX_SHARED], sampled.log_posterior[:MAX_SHARED]
+    theta = sampled.weighted.theta[:MAX_SHARED]
+    return theta, sampled.weighted.proposal.log_density(theta)
 
 
 def _densities(
@@ -175,6 +177,7 @@ def _densities(
         folds = Fold(
             jnp.asarray(np.stack([task.keep for task in tasks])),
             jnp.asarray(np.stack([task.mapping for task in tasks])),
+            jnp.asarray(np.stack([task.mean for task in tasks])),
         )
 
     def block(part: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -259,7 +262,7 @@ def _evidence_ratio(
 
 def _fold(problem: Problem, task: Task) -> Fold:
     with engine.double_precision(problem.device):
-        return Fold(jnp.asarray(task.keep), jnp.asarray(task.mapping))
+        return Fold(jnp.asarray(task.keep), jnp.asarray(task.mapping), jnp.asarray(task.mean))
 
 
 def _on(problem: Problem, keep: np.ndarray) -> object:

@@ -21,6 +21,9 @@ from bayesdose.dose.collapsed.hyper import Hyper
 from bayesdose.dose.design import Rows
 from bayesdose.dose.extras import Extras, extra_columns
 
+#: Largest size of terms whose differences count: 1e-5 is then the error of a log density.
+LARGEST = 1e11
+
 
 class Sums(NamedTuple):
     """Sums of F F' where no row has a variance of its own; P patients, K tissues.
@@ -129,6 +132,31 @@ def grams(hyper: Hyper, stats: Statistics) -> tuple[jax.Array, jax.Array]:
     w = solve_triangular(chol, jnp.swapaxes(root, 1, 2) @ b, lower=True)
     log_det = log_det_r + 2 * jnp.log(jnp.diagonal(chol, axis1=1, axis2=2)).sum(-1)
     return a - jnp.swapaxes(w, 1, 2) @ w, log_det
+
+
+def resolved(hyper: Hyper, stats: Statistics) -> jax.Array:
+    """Whether double precision can tell the density at one θ.
+
+    Parameters
+    ----------
+    hyper : Hyper
+        Hyperparameters.
+    stats : Sums or RowWise
+        Data.
+
+    Returns
+    -------
+    jax.Array of bool of shape ()
+        False where a residual standard deviation is so small, about 1e-5 of the log doses, that
+        the density would be the rounding error of the terms that cancel in it.
+    """
+    if isinstance(stats, Sums):
+        squares = jnp.trace(stats.rows, axis1=2, axis2=3).sum(0)
+        size = (squares / hyper.residual_sd**2).sum()
+    else:
+        variance = hyper.residual_sd[stats.tissue][..., None] ** 2 + stats.own_var
+        size = ((stats.features**2).sum(-1) * stats.present / variance).sum()
+    return size < LARGEST
 
 
 def inner(hyper: Hyper, stats: Statistics) -> tuple[jax.Array, jax.Array]:

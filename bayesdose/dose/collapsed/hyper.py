@@ -39,8 +39,8 @@ class Hyper(NamedTuple):
     cycle_sd, site_sd : array of shape (K,)
         0 where the tissue has no such effect.
     group_sd : array of shape (n_groups,)
-    prior_mean, prior_sd : array of shape (p,)
-        Of the coefficients; infinite sd for a flat prior.
+    prior_sd : array of shape (p,)
+        Of the coefficients; infinite for a flat prior.
     """
 
     residual_sd: Any
@@ -49,7 +49,6 @@ class Hyper(NamedTuple):
     cycle_sd: Any
     site_sd: Any
     group_sd: Any
-    prior_mean: Any
     prior_sd: Any
 
 
@@ -326,7 +325,6 @@ def unpack(space: HyperSpace, theta: jax.Array) -> tuple[Hyper, jax.Array]:
         cycle_sd=jnp.abs(_stack(cycle, theta)),
         site_sd=jnp.abs(_stack(site, theta)),
         group_sd=jnp.abs(_stack(group, theta)),
-        prior_mean=jnp.asarray(space.means, theta.dtype),
         prior_sd=prior_sd,
     )
     return hyper, log_prior

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesdose.dose.collapsed import density
 from bayesdose.dose.collapsed.density import Fold
-from bayesdose.dose.collapsed.proposal import Proposal
+from bayesdose.dose.collapsed.proposal import Weighted
 
 CHAINS = 4
 WARMUP = 1000
@@ -16,7 +16,7 @@ TARGET_ACCEPT = 0.95
 
 
 def sample(
-    problem: Any, fold: Fold, begin: Proposal, draws: int, rng: np.random.Generator
+    problem: Any, fold: Fold, near: Weighted, draws: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Sample θ with four chains in lock step.
 
@@ -26,8 +26,8 @@ def sample(
         Table and model.
     fold : Fold
         Patients kept.
-    begin : Proposal
-        Where the chains start.
+    near : Weighted
+        Draws about the posterior; the chains start at some of them.
     draws : int
         Draws in total.
     rng : numpy.random.Generator
@@ -60,7 +60,7 @@ def sample(
             chain_method="vectorized",
             progress_bar=False,
         )
-        first = jnp.asarray(begin.sample(CHAINS, rng))
+        first = jnp.asarray(_starts(near, rng))
         key = jax.random.key(int(rng.integers(2**31)))
         mcmc.run(
             key,
@@ -75,6 +75,14 @@ def sample(
             "n_steps": np.asarray(fields["num_steps"]),
         }
         log_posterior = -np.asarray(fields["potential_energy"]).reshape(-1)[:draws]
-    binary = 2 ** np.arange(len(begin.signed))[::-1]
-    flipped = theta * begin.flips[(theta[:, list(begin.signed)] < 0) @ binary]
+    signed, flips = near.proposal.signed, near.proposal.flips
+    binary = 2 ** np.arange(len(signed))[::-1]
+    flipped = theta * flips[(theta[:, list(signed)] < 0) @ binary]
     return flipped, log_posterior, stats
+
+
+def _starts(near: Weighted, rng: np.random.Generator) -> np.ndarray:
+    """Draws that are spread out, but none far out in a tail where a chain could be caught."""
+    lowest = near.log_target[np.isfinite(near.log_target)].max() - 5.0 - near.theta.shape[1]
+    plausible = np.flatnonzero(near.log_target > lowest)
+    return near.theta[rng.choice(plausible, CHAINS, replace=len(plausible) < CHAINS)]

@@ -47,7 +47,7 @@ def prior_draws(
         found = jax.jit(jax.vmap(lambda t: hyper.unpack(space, t)[0]))(jnp.asarray(theta))
         found = jax.tree.map(np.asarray, found)
     student = encoding.spec.likelihood == "student_t"
-    beta = found.prior_mean + found.prior_sd * rng.standard_normal(found.prior_sd.shape)
+    beta = np.asarray(space.means) + found.prior_sd * rng.standard_normal(found.prior_sd.shape)
     return Draws(
         beta=beta,
         residual_sd=found.residual_sd,

@@ -181,8 +181,9 @@ def sample(
         Of the last proposal; the caller checks ``pareto_k`` and ``ess``.
     """
     proposal = first
-    for _ in range(MAX_ROUNDS):
-        found = weigh(target, proposal, round_size // 2, rng)
+    for adapted in range(MAX_ROUNDS):
+        # a shape that two rounds do not settle needs more draws to be seen
+        found = weigh(target, proposal, round_size // 2 * 2 ** (adapted // 2), rng)
         if found.pareto_k < GOOD_K and found.ess > GOOD_SHARE * len(found.weights):
             break
         proposal = _refit(found)

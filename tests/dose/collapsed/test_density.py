@@ -41,7 +41,7 @@ def test_posterior_of_the_coefficients(closed_form, at_theta, case):
     prior_precision = 1 / found.prior_sd[0] ** 2
     precision = gram[0, :p, :p] + np.diag(prior_precision)
     covariance = np.linalg.inv(precision)
-    mean = covariance @ (gram[0, :p, p] + prior_precision * found.prior_mean[0])
+    mean = covariance @ (gram[0, :p, p] + prior_precision * np.array(problem.space.means))
     order = known.order
     assert mean[order] == pytest.approx(np.array(known.truth["beta"]["mean"]), abs=TOLERANCE)
     assert covariance[np.ix_(order, order)] == pytest.approx(
@@ -68,8 +68,9 @@ def test_folds_in_their_own_standardisation(table, at_theta, seed):
         assert rows.x @ mapping == pytest.approx(x, abs=1e-10)
         keep = (np.arange(len(rows.patients)) != code).astype(float)
         kept, out = densities(problem, theta, keep[None], mapping)
-        full = dense(values, rows, x, np.ones(len(held), bool))
-        part = dense(values, rows, x, ~held)
+        prior_mean = np.array(problem.space.means)
+        full = dense(values, prior_mean, rows, x, np.ones(len(held), bool))
+        part = dense(values, prior_mean, rows, x, ~held)
         assert kept[0] == pytest.approx(part, abs=TOLERANCE)
         assert out[0] == pytest.approx(full - part, abs=TOLERANCE)
 
@@ -115,7 +116,8 @@ def densities(problem, theta, keep, mapping=None):
     """log p(y kept | θ), and log p(y left out | y kept, θ), of each fold at the one θ."""
     n = len(keep)
     square = np.eye(len(problem.space.means)) if mapping is None else mapping
-    folds = Fold(np.asarray(keep, float), np.broadcast_to(square, (n, *square.shape)))
+    mean = np.tile(np.array(problem.space.means), (n, 1))
+    folds = Fold(np.asarray(keep, float), np.broadcast_to(square, (n, *square.shape)), mean)
     repeated = np.repeat(theta, density.BATCH, axis=0)
     with engine.double_precision(problem.device):
         posterior, held = density.fold_densities(
@@ -124,7 +126,7 @@ def densities(problem, theta, keep, mapping=None):
     return np.asarray(posterior)[0] - log_prior(problem, theta), np.asarray(held)[0]
 
 
-def dense(values, rows, x, mask) -> float:
+def dense(values, prior_mean, rows, x, mask) -> float:
     """Log density of some rows, β and the patient effects integrated out, from definitions."""
     n = mask.sum()
     z, x, tissue, patient = rows.z[mask], x[mask], rows.tissue[mask], rows.patient[mask]
@@ -134,5 +136,5 @@ def dense(values, rows, x, mask) -> float:
     covariance[np.arange(n), np.arange(n)] += (
         values.residual_sd[0][tissue] ** 2 + rows.own_var[mask]
     )
-    mean = x @ values.prior_mean[0]
+    mean = x @ prior_mean
     return float(multivariate_normal.logpdf(rows.y[mask], mean, covariance))

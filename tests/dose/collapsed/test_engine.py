@@ -207,3 +207,48 @@ def test_a_bimodal_posterior_of_a_patient_sd_is_covered(monte_carlo):
     model = bd.DoseModel("1", priors=bd.Priors(patient_sd=bd.StudentT(2, 0, 0.05))).fit(table)
     info = model.fit_info_
     assert info["sampler"] == "nuts" or (info["pareto_k"] < 0.7 and info["weight_ess"] > 2000)
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_posterior_with_a_long_flat_tail(monte_carlo, seed):
+    """Two patients, two kidneys each, one slope that all but fits: log sigma is flat over e^-8.
+
+    Further down, where a proposal looks too, double precision cannot tell the density. Exact: the
+    dense normal on a grid of (log sigma, tau).
+    """
+    table = pd.DataFrame(
+        {
+            "patient_id": ["P1", "P1", "P3", "P3"],
+            "site_id": ["left", "right"] * 2,
+            "absorbed_dose_gy": [5.62769, 5.71342, 4.55868, 4.78692],
+            "z": [-0.98, -0.77, 0.54, 1.21],
+        }
+    )
+    priors = bd.Priors(
+        intercept=bd.Normal(1.5, 0.5),
+        slope=bd.Normal(0, 0.5),
+        patient_sd=bd.HalfNormal(0.5),
+        residual_sd=bd.HalfNormal(0.3),
+    )
+    model = bd.DoseModel("z", by=None, activity=None, standardise=False, priors=priors)
+    model.fit(table, random_seed=seed)
+    assert model.fit_info_["sampler"] == "importance"
+    log_sigma, tau = np.linspace(-11, 1, 241), np.linspace(0.005, 2.5, 250)
+    y, x = np.log(table["absorbed_dose_gy"]) - 1.5, table["z"].to_numpy()
+    fixed = 0.25 + 0.25 * np.outer(x, x)
+    alike = np.kron(np.eye(2), np.ones((2, 2)))
+    sigma2 = np.exp(2 * log_sigma)[:, None, None, None]
+    covariance = fixed + tau[None, :, None, None] ** 2 * alike + sigma2 * np.eye(4)
+    square = (y.to_numpy() * np.linalg.solve(covariance, y.to_numpy()[:, None])[..., 0]).sum(-1)
+    log_density = -0.5 * (np.linalg.slogdet(covariance)[1] + square)
+    log_density += log_sigma[:, None] - sigma2[..., 0, 0] / 0.18 - tau**2 / 0.5
+    mass = np.exp(log_density - log_density.max())
+    mass /= mass.sum()
+    posterior, ess = model.posterior_["posterior"], monte_carlo.draws_worth(model)
+    for values, grid, weight in (
+        (np.log(posterior["residual_sd"].to_numpy()), log_sigma, mass.sum(1)),
+        (posterior["patient_sd"].to_numpy(), tau, mass.sum(0)),
+    ):
+        centre = weight @ grid
+        exact = {"mean": centre, "sd": np.sqrt(weight @ (grid - centre) ** 2)}
+        monte_carlo.same_summary(values, ess, exact)

@@ -145,7 +145,6 @@ def hyper_of(draws, s) -> Hyper:
                 draws.cycle_sd[s],
                 draws.site_sd[s],
                 draws.group_sd[s],
-                np.zeros(p),
                 np.ones(p),
             )
         )

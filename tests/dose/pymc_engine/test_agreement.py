@@ -50,7 +50,8 @@ def collapsed(encoding, rows, draws: int, seed: int) -> Draws:
     found = engine.explore(problem, problem.whole, draws, rng)
     hyper, gram = engine.totals(problem, found.theta, problem.whole.keep)
     identity = np.eye(encoding.n_coefficients)
-    return posterior_draws(hyper, gram, identity, found.log_posterior, rng)
+    mean = np.asarray(problem.space.means)
+    return posterior_draws(hyper, gram, identity, mean, found.log_posterior, rng)
 
 
 def scalars(draws: Draws) -> dict[str, np.ndarray]:
