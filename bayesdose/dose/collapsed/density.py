@@ -150,20 +150,20 @@ def gram_totals(
         As in `log_posterior`.
     thetas : jax.Array of shape (S, d)
         Reals.
-    keep : jax.Array of shape (P,)
-        1 for a patient that is kept.
+    keep : jax.Array of shape (P,) or (F, P)
+        1 for a patient that is kept; of one fold, or of many.
 
     Returns
     -------
     hyper : Hyper
         Each of shape (S, ...).
-    gram : jax.Array of shape (S, p + 1, p + 1)
+    gram : jax.Array of shape (S, p + 1, p + 1) or (S, F, p + 1, p + 1)
     """
 
     def one(theta: jax.Array) -> tuple[Hyper, jax.Array]:
         hyper, _ = unpack(space, theta)
         gram, _ = grams(hyper, stats)
-        return hyper, jnp.einsum("p,pij->ij", keep, gram)
+        return hyper, jnp.einsum("...p,pij->...ij", keep, gram)
 
     return _batched(one, thetas)
 

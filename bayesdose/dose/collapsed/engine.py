@@ -296,14 +296,14 @@ def totals(problem: Problem, theta: np.ndarray, keep: Any) -> tuple[Hyper, np.nd
         Table and model.
     theta : numpy.ndarray of shape (S, d)
         Reals.
-    keep : array of shape (P,)
-        1 for a patient that is kept.
+    keep : array of shape (P,) or (F, P)
+        1 for a patient that is kept; of one fold, or of many.
 
     Returns
     -------
     hyper : Hyper
         Each of shape (S, ...).
-    gram : numpy.ndarray of shape (S, p + 1, p + 1)
+    gram : numpy.ndarray of shape (S, p + 1, p + 1) or (S, F, p + 1, p + 1)
     """
 
     def block(part: jax.Array) -> Any:

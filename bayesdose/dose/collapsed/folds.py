@@ -15,11 +15,14 @@ from bayesdose.dose.collapsed import density, engine, proposal
 from bayesdose.dose.collapsed.density import Fold
 from bayesdose.dose.collapsed.draws import posterior_draws
 from bayesdose.dose.collapsed.engine import Problem, Sampled
+from bayesdose.dose.collapsed.hyper import Hyper
 from bayesdose.dose.collapsed.proposal import Weighted, weighted
 from bayesdose.dose.posterior import Draws, resample
 
 #: Fewest effective draws that a fold's weights may be worth before it is sampled anew.
 MIN_ESS = 400.0
+#: Numbers in the Gram matrices of the folds that are drawn at once.
+LARGEST_GRAMS = 25_000_000
 #: θ kept for reweighting all folds; bounds time and memory when many were drawn.
 MAX_SHARED = 8000
 
@@ -152,14 +155,32 @@ def fold_draws(
     -------
     list of Draws
     """
-    out = []
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        index = resample(outcome.weights, draws, rng)
-        own = task.problem or problem
-        hyper, gram = engine.totals(own, outcome.theta[index], _on(own, task.keep))
+    found: dict[str, Draws] = {}
+
+    def store(task: Task, hyper: Hyper, gram: np.ndarray) -> None:
         flat = np.full(draws, np.nan)
-        out.append(posterior_draws(hyper, gram, task.mapping, task.mean, flat, rng, chains=1))
-    return out
+        found[task.label] = posterior_draws(
+            hyper, gram, task.mapping, task.mean, flat, rng, chains=1
+        )
+
+    both = list(zip(tasks, outcomes, strict=True))
+    shared = [(t, o) for t, o in both if t.problem is None and not o.adapted]
+    for task, outcome in both:
+        if task.problem is not None or outcome.adapted:
+            theta = outcome.theta[resample(outcome.weights, draws, rng)]
+            own = task.problem or problem
+            store(task, *engine.totals(own, theta, _on(own, task.keep)))
+    # folds with the same θ share the pass over the patients, as many at once as fit in memory
+    p = problem.whole.mapping.shape[0] + 1
+    at_once = max(1, LARGEST_GRAMS // (p * p * max((len(o.theta) for _, o in shared), default=1)))
+    for start in range(0, len(shared), at_once):
+        part = shared[start : start + at_once]
+        together = np.stack([task.keep for task, _ in part])
+        hyper, gram = engine.totals(problem, part[0][1].theta, _on(problem, together))
+        for j, (task, outcome) in enumerate(part):
+            index = resample(outcome.weights, draws, rng)
+            store(task, jax.tree.map(lambda leaf, index=index: leaf[index], hyper), gram[index, j])
+    return [found[task.label] for task in tasks]
 
 
 def _shared_draws(problem: Problem, sampled: Sampled) -> tuple[np.ndarray, np.ndarray]:
