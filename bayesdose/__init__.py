@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bayesdose import cohort, datasets, dose, errors, evaluate, report, simulate
+    from bayesdose import cohort, datasets, dose, errors, evaluate, measure, report, simulate
     from bayesdose._versions import show_versions
     from bayesdose.cohort import LeaveOnePatientOut, PatientKFold, read_sites, validate_sites
     from bayesdose.dose.compare import compare_models
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ConfigError,
         DeviceError,
         FormulaError,
+        MeasureError,
         MissingCovariateError,
         NotFittedError,
         PredictionError,
@@ -53,6 +54,7 @@ __all__ = [
     "FormulaError",
     "HalfNormal",
     "LeaveOnePatientOut",
+    "MeasureError",
     "MissingCovariateError",
     "Normal",
     "NotFittedError",
@@ -73,6 +75,7 @@ __all__ = [
     "dose",
     "errors",
     "evaluate",
+    "measure",
     "read_sites",
     "report",
     "show_versions",
@@ -80,7 +83,9 @@ __all__ = [
     "validate_sites",
 ]
 
-_ROOMS = frozenset({"cohort", "datasets", "dose", "errors", "evaluate", "report", "simulate"})
+_ROOMS = frozenset(
+    {"cohort", "datasets", "dose", "errors", "evaluate", "measure", "report", "simulate"}
+)
 
 _HOMES = {
     "bayesdose._versions": ("show_versions",),
@@ -103,6 +108,7 @@ _HOMES = {
         "ConfigError",
         "DeviceError",
         "FormulaError",
+        "MeasureError",
         "MissingCovariateError",
         "NotFittedError",
         "PredictionError",

@@ -59,3 +59,7 @@ class ConfigError(BayesdoseError):
 
 class DeviceError(BayesdoseError):
     """The device asked for is not there."""
+
+
+class MeasureError(BayesdoseError):
+    """A quantity cannot be measured from what was given."""

@@ -1,4 +1,4 @@
-"""Two-compartment kinetics of a PSMA ligand in closed form, and the 177Lu self-dose of a sphere.
+"""Two-compartment kinetics of a PSMA ligand in closed form.
 
 Plasma empties at the rate ``l_p`` (kidneys, organs and the tumour sink together) and feeds a
 tissue at the influx ``K`` (fraction of the plasma activity per hour and gram); the tissue empties
@@ -12,36 +12,12 @@ and with physical decay at the rate ``l``, its integral over all time is K / ((l
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# ICRP 107: 6.647 d.
-LU177_HALF_LIFE_H = 159.528
+from bayesdose.measure.nuclides import half_life_h
+
+LU177_HALF_LIFE_H = half_life_h("Lu177")
 LU177_DECAY_PER_H = np.log(2.0) / LU177_HALF_LIFE_H
 
 FloatArray = NDArray[np.float64]
-
-
-def sphere_s_value(mass_g: ArrayLike) -> FloatArray:
-    """Self-dose S-value of 177Lu in a soft-tissue sphere.
-
-    A smooth fit to tabulated sphere S-values, within 0.45 % of them from 0.0043 g to 932 g.
-
-    Parameters
-    ----------
-    mass_g : array-like of any shape, g
-        Mass of the sphere.
-
-    Returns
-    -------
-    ndarray of the same shape, Gy/(MBq h)
-        Absorbed dose per time-integrated activity.
-
-    Notes
-    -----
-    S(m) = (0.08568 - 0.00249 m^(-1/3) + 0.00034 m^(1/3)) / m. The table that was fitted is that of
-    the PyTheranostics project, believed (from memory) to go back to Olguin 2020 (MIRDcalc).
-    """
-    mass = np.asarray(mass_g, dtype=float)
-    root = np.cbrt(mass)
-    return (0.08568 - 0.00249 / root + 0.00034 * root) / mass
 
 
 def biological_rate(effective_half_life_h: ArrayLike) -> FloatArray:

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from bayesdose.measure.spheres import sphere_fit
 from bayesdose.simulate import imaging
-from bayesdose.simulate.kinetics import sphere_s_value
 from bayesdose.simulate.layout import KINDS
 from bayesdose.simulate.mechanism import Truth
 from bayesdose.simulate.parameters import MechanismParameters
@@ -148,7 +148,7 @@ def measure_dose(
         + COUNT_CV * rng.standard_normal(n)
         + recovery_sd * rng.standard_normal(n)
         + np.log(actual / assumed)
-        + np.log(sphere_s_value(mass_g) / sphere_s_value(truth.mass_g))
+        + np.log(sphere_fit(mass_g) / sphere_fit(truth.mass_g))
     )
     return {
         "absorbed_dose_gy": truth.absorbed_dose_gy * np.exp(log_error),

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdose.measure.spheres import sphere_fit
 from bayesdose.simulate.kinetics import (
     activity_concentration,
     biological_rate,
-    sphere_s_value,
     time_integrated_concentration,
 )
 from bayesdose.simulate.layout import KINDS, SiteLayout
@@ -130,7 +130,7 @@ def compute_truth(
             pet_plasma,
             biological_rate(LIVER_EFFECTIVE_HALF_LIFE_H),
         ),
-        absorbed_dose_gy=activity_mbq * therapy_h_per_g * mass * sphere_s_value(mass),
+        absorbed_dose_gy=activity_mbq * therapy_h_per_g * mass * sphere_fit(mass),
     )
 
 

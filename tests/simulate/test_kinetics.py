@@ -6,21 +6,8 @@ from bayesdose.simulate.kinetics import (
     LU177_DECAY_PER_H,
     activity_concentration,
     biological_rate,
-    sphere_s_value,
     time_integrated_concentration,
 )
-
-# Mass in g, S in Gy/(MBq h): 177Lu soft-tissue spheres, table of the PyTheranostics project.
-SPHERES = [
-    (0.00431, 16.34), (0.0146, 5.184), (0.0345, 2.264), (0.116, 0.6948), (0.276, 0.2974),
-    (0.539, 0.1537), (0.932, 0.08964), (2.21, 0.03816), (4.31, 0.01966), (14.6, 0.005868),
-    (34.5, 0.002495), (116, 7.452e-4), (276, 3.172e-4), (539, 1.634e-4), (932, 9.54e-5),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("mass_g", "expected"), SPHERES)
-def test_sphere_s_value_equals_the_table(mass_g: float, expected: float) -> None:
-    assert sphere_s_value(mass_g) == pytest.approx(expected, rel=0.005)
 
 
 def test_concentration_solves_the_two_compartments() -> None:

@@ -1,0 +1,52 @@
+"""From scans, activity and blood to columns of the site table: numbers with units in and out."""
+
+from bayesdose.measure.absorbed_dose import (
+    absorbed_dose,
+    absorbed_dose_by_s_table,
+    absorbed_dose_draws,
+)
+from bayesdose.measure.kinetics import (
+    SinglePoint,
+    TimeActivityFit,
+    fit_time_activity,
+    hanscheid,
+    madsen,
+)
+from bayesdose.measure.nuclides import decay_factor, half_life_h
+from bayesdose.measure.radiobiology import bed, bed_of_exponentials, eqd2
+from bayesdose.measure.recovery import RecoveryCurve
+from bayesdose.measure.renal import (
+    body_surface_area,
+    cockcroft_gault,
+    creatinine_mg_dl,
+    deindexed_egfr,
+    egfr_ckd_epi_2009,
+    egfr_ckd_epi_2021,
+    egfr_mdrd,
+)
+from bayesdose.measure.spheres import s_value_sphere
+
+__all__ = [
+    "RecoveryCurve",
+    "SinglePoint",
+    "TimeActivityFit",
+    "absorbed_dose",
+    "absorbed_dose_by_s_table",
+    "absorbed_dose_draws",
+    "bed",
+    "bed_of_exponentials",
+    "body_surface_area",
+    "cockcroft_gault",
+    "creatinine_mg_dl",
+    "decay_factor",
+    "deindexed_egfr",
+    "egfr_ckd_epi_2009",
+    "egfr_ckd_epi_2021",
+    "egfr_mdrd",
+    "eqd2",
+    "fit_time_activity",
+    "half_life_h",
+    "hanscheid",
+    "madsen",
+    "s_value_sphere",
+]
