@@ -14,7 +14,7 @@ from bayesdose.dose.model import DoseModel
 from bayesdose.dose.prediction import needs_training
 from bayesdose.dose.priors import R2D2, Priors, RegularizedHorseshoe
 from bayesdose.dose.r_squared import conditional_mean
-from bayesdose.dose.training import Fitted, Training
+from bayesdose.dose.training import Training
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.evaluate import point_scores
 
@@ -74,7 +74,7 @@ def baselines(
     """
     regressors = _checked(regressors or {})
     fitted = model._state()
-    training = replace(needs_training(fitted, "baselines"), frame=table_with_gaps(fitted))
+    training = needs_training(fitted, "baselines")
     label_of = fold_labels(training, by or fitted.encoding.spec.patient)
     notes: list[str] = []
 
@@ -144,36 +144,6 @@ def beside(
     except PredictionError as err:
         others.attrs["notes"].insert(0, f"{IN_SAMPLE}: absent, {err}")
     return _joined(parts, others.attrs["notes"])
-
-
-def table_with_gaps(fitted: Fitted) -> pd.DataFrame:
-    """Training table as it was given: imputed covariates have seen the doses.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        A fitted model with its rows.
-
-    Returns
-    -------
-    pandas.DataFrame
-
-    Raises
-    ------
-    PredictionError
-        When the gaps were not kept.
-    """
-    training = needs_training(fitted, "a fit without some of the patients")
-    if fitted.encoding.spec.missing != "impute":
-        return training.frame
-    from bayesdose.dose.imputation import Imputed
-
-    if not isinstance(fitted.engine_state, Imputed):
-        raise PredictionError(
-            "a fit without some of the patients needs the table with its gaps, which is not "
-            "saved: fit again"
-        )
-    return fitted.engine_state.incomplete
 
 
 def _checked(regressors: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayesdose.dose.baselines import table_with_gaps
 from bayesdose.dose.leave_one_out import LeaveOneOut, fold_labels
 from bayesdose.dose.model import DoseModel
 from bayesdose.dose.prediction import needs_training
@@ -285,7 +284,7 @@ def _patients_without(model: DoseModel, label: str) -> pd.DataFrame | None:
         warnings.simplefilter("ignore", UserWarning)
         try:
             without = type(model)(**model.get_params()).fit(
-                table_with_gaps(fitted)[kept],
+                needs_training(fitted, "nested validation").frame[kept],
                 draws=info["draws"],
                 random_seed=info["random_seed"],
                 sampler=info["sampler"] if spec.engine == "pymc" else "auto",

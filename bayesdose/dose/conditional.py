@@ -27,15 +27,12 @@ class Latents:
         Cycle code → standardised shared measurement error of shape (S,).
     site : dict
         Site code → effect of shape (S,).
-    group : dict
-        (group effect, code of an unseen level, tissue) → effect of shape (S,).
     """
 
     u: np.ndarray
     cycle: dict[tuple[int, int], np.ndarray]
     shared: dict[int, np.ndarray]
     site: dict[int, np.ndarray]
-    group: dict[tuple[int, int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ def draw_latents(encoding: Encoding, draws: Draws, rows: Rows, rng: np.random.Ge
     draws : Draws
         S draws; ``beta`` is conditioned on.
     rows : Rows
-        Measured rows of one patient.
+        Measured rows of one patient, of group levels that have coefficients.
     rng : numpy.random.Generator
         Source of randomness.
 
@@ -157,21 +154,17 @@ def draw_latents(encoding: Encoding, draws: Draws, rows: Rows, rng: np.random.Ge
         white = np.linalg.solve(chol, _t(inner.root) @ residual[..., None])
         noise = rng.standard_normal((len(draws), size, 1))
         effect = (inner.root @ np.linalg.solve(_t(chol), white + noise))[..., 0]
-    cycle, shared, group = {}, {}, {}
+    cycle, shared = {}, {}
     extras = inner.extras
-    for j, (code, tissue, g) in enumerate(
-        zip(extras.cycle[0], extras.tissue[0], extras.group[0], strict=True)
-    ):
-        if g >= 0:
-            group[int(g), int(code), int(tissue)] = effect[:, q + j]
-        elif tissue >= 0:
+    for j, (code, tissue) in enumerate(zip(extras.cycle[0], extras.tissue[0], strict=True)):
+        if tissue >= 0:
             cycle[int(code), int(tissue)] = effect[:, q + j]
         elif code >= 0:
             shared[int(code)] = effect[:, q + j]
     design = np.column_stack([rows.z, inner.extras.columns])
     left = rows.y - draws.beta @ rows.x.T - effect @ design.T
     sites = _draw_sites(encoding, draws, rows, inner.weight, left, rng)
-    return Latents(effect[:, :q], cycle, shared, sites, group)
+    return Latents(effect[:, :q], cycle, shared, sites)
 
 
 def _draw_sites(

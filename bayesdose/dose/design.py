@@ -95,6 +95,22 @@ class Rows:
         arrays = {name: value[index] for name, value in vars(self).items() if name != "patients"}
         return Rows(**arrays, patients=self.patients)
 
+    def spread(self, mask: np.ndarray) -> "Rows":
+        """These rows at their places in a longer table, whose other rows are not to be used.
+
+        Parameters
+        ----------
+        mask : numpy.ndarray of bool
+            Their places in the longer table.
+
+        Returns
+        -------
+        Rows
+        """
+        place = np.zeros(len(mask), int)
+        place[mask] = np.arange(mask.sum())
+        return self.take(place)
+
     def compact(self) -> "Rows":
         """The same rows with patients, cycles and sites counted anew from 0.
 
@@ -276,7 +292,12 @@ class Encoding:
         )
 
 
-def learn(frame: pd.DataFrame, spec: ModelSpec) -> tuple[Encoding, Rows]:
+def learn(
+    frame: pd.DataFrame,
+    spec: ModelSpec,
+    *,
+    group_levels: tuple[tuple[str, ...], ...] | None = None,
+) -> tuple[Encoding, Rows]:
     """Learn columns, levels and scales from the training table.
 
     Parameters
@@ -285,6 +306,9 @@ def learn(frame: pd.DataFrame, spec: ModelSpec) -> tuple[Encoding, Rows]:
         A validated site table.
     spec : ModelSpec
         The model.
+    group_levels : tuple of tuple of str, optional
+        Levels of each group effect, where a fold has lost some of the whole table's; its own when
+        None.
 
     Returns
     -------
@@ -321,7 +345,7 @@ def learn(frame: pd.DataFrame, spec: ModelSpec) -> tuple[Encoding, Rows]:
         ),
         cycle_effect=tuple(cycles for cycles, _ in repeats),
         site_effect=tuple(sites for _, sites in repeats),
-        group_levels=tuple(_levels(frame, name) for name in spec.group_effects),
+        group_levels=group_levels or tuple(_levels(frame, name) for name in spec.group_effects),
         standardisation=Standardisation(np.zeros(0), np.ones(0)),
         log_activity=median_log_activity(frame, spec),
     )

@@ -12,7 +12,7 @@ from bayesdose import _arviz
 from bayesdose.dose import log_parts
 from bayesdose.dose import priors as p
 from bayesdose.dose.prediction import tree
-from bayesdose.dose.training import Fitted
+from bayesdose.dose.training import Fitted, by_table
 from bayesdose.evaluate import hdi
 
 #: Limits of the checks; R-hat and ESS after Vehtari et al. 2021, E-BFMI after Betancourt 2016.
@@ -261,7 +261,9 @@ def _sensitivity(fitted: Fitted) -> Iterator[_Check]:
     assert fitted.training is not None
     rng = np.random.default_rng([fitted.info["random_seed"], 6])
     encoding, draws = fitted.encoding, fitted.draws
-    likelihood = log_parts.log_likelihood(encoding, draws, fitted.training.rows, rng)
+    likelihood = np.empty(len(draws))
+    for place, part, rows in by_table(draws, fitted.training.tables):
+        likelihood[place] = log_parts.log_likelihood(encoding, part, rows, rng)
     priors = {
         "priors of the standard deviations": log_parts.log_prior_scales(encoding, draws),
         "priors of the coefficients": log_parts.log_prior_coefficients(encoding, draws),
@@ -288,8 +290,10 @@ def _predictive_checks(fitted: Fitted) -> Iterator[_Check]:
     assert fitted.training is not None
     rng = np.random.default_rng([fitted.info["random_seed"], 7])
     rows = fitted.training.rows
-    mean, variance = log_parts.conditional_mean(fitted.encoding, fitted.draws, rows, rng)
-    replicate = mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
+    replicate = np.empty((len(fitted.draws), len(rows.tissue)))
+    for place, part, table in by_table(fitted.draws, fitted.training.tables):
+        mean, variance = log_parts.conditional_mean(fitted.encoding, part, table, rng)
+        replicate[place] = mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
     advice = (
         "The model does not produce such data: look at the residuals, and think of a covariate, "
         "a random slope or likelihood='student_t'."

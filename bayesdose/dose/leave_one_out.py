@@ -1,7 +1,7 @@
 """Exact leave-one-patient-out (or centre-out) validation and its result."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import log_dose_draws
 from bayesdose.dose.prediction import needs_training, summarise
 from bayesdose.dose.standardise import Standardisation
-from bayesdose.dose.training import Fitted, Training, without_spread
+from bayesdose.dose.training import Fitted, Training, by_table, without_spread
 from bayesdose.errors import BayesdoseError, ConfigError
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class FoldData:
         Those among them that the fold can predict.
     encoding : Encoding
         With the fold's own standardisation.
-    rows : Rows
-        All rows, in the fold's own standardisation.
+    tables : tuple of Rows
+        All rows, in the fold's own standardisation; one for each imputation, one without.
     task : object
         What the engine needs for the fold; None where it cannot be evaluated.
     status : str
@@ -53,7 +53,7 @@ class FoldData:
     held: np.ndarray
     scored: np.ndarray
     encoding: Encoding
-    rows: Rows
+    tables: tuple[Rows, ...]
     task: Any
     status: str
 
@@ -120,18 +120,18 @@ class LeaveOneOut:
         folds = self._drawn_folds
         out = np.full((len(folds[0][1]) if folds else FOLD_DRAWS, n), np.nan)
         for fold, found in folds:
-            rows = fold.rows.take(fold.scored).compact()
-            out[:, fold.scored] = np.exp(
-                log_dose_draws(
+            held = np.flatnonzero(fold.scored)
+            for place, part, table in by_table(found, fold.tables):
+                log_dose = log_dose_draws(
                     fold.encoding,
-                    found,
-                    rows,
+                    part,
+                    table.take(held).compact(),
                     kind="new_patient",
                     target="measured",
                     measured={},
                     rng=rng,
                 )
-            )
+                out[place, held] = np.exp(log_dose)
         return out
 
     @cached_property
@@ -168,8 +168,11 @@ class LeaveOneOut:
     def _site_elpd(self) -> np.ndarray:
         out = np.full(self.draws.shape[1], np.nan)
         for fold, found in self._drawn_folds:
-            rows = fold.rows.take(fold.scored)
-            out[fold.scored] = site_log_density(fold.encoding, found, rows)
+            parts = [
+                site_log_density(fold.encoding, part, table.take(fold.scored))
+                for _, part, table in by_table(found, fold.tables)
+            ]
+            out[fold.scored] = _log_mean_exp(np.stack(parts))
         return out
 
     def summary(self) -> pd.DataFrame:
@@ -236,7 +239,7 @@ def run(
     n_jobs : int
         Refits at once, of the PyMC engine.
     progress : bool or None
-        Progress of the refits.
+        Progress of the refits of the PyMC engine, and of folds with imputation.
 
     Returns
     -------
@@ -249,7 +252,7 @@ def run(
     if fitted.encoding.spec.missing == "impute":
         from bayesdose.dose import imputation
 
-        return imputation.leave_one_out(fitted, by, label_of, hdi_prob)
+        return imputation.leave_one_out(fitted, by, label_of, hdi_prob, progress)
     if fitted.encoding.spec.engine == "pymc":
         from bayesdose.dose import refit
 
@@ -364,7 +367,7 @@ def build_fold(training: Training, problem: Any, label_of: np.ndarray, label: st
     status = _status(encoding, scaling, rows, held)
     numeric = [place for place in scaling.constant if _numeric(encoding, rows, place)]
     if numeric and encoding.spec.standardise:
-        return FoldData(label, held, held & False, encoding, rows, None, status)
+        return FoldData(label, held, held & False, encoding, (rows,), None, status)
     activity = design.median_log_activity(training.frame[~held], encoding.spec)
     own = replace(encoding, standardisation=scaling, log_activity=activity)
     own_rows = replace(rows, x=standardise.standardised(rows.raw, rows.tissue, encoding, scaling))
@@ -380,11 +383,15 @@ def _relearnt_fold(training: Training, held: np.ndarray, label: str, problem: An
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a lost tissue is in the fold's status
         try:
-            encoding, _ = design.learn(training.frame[~held], spec)
+            encoding, _ = design.learn(
+                training.frame[~held], spec, group_levels=training.encoding.group_levels
+            )
             rows = encoding.rows(training.frame)
         except BayesdoseError as err:
             nothing = np.zeros(len(held), bool)
-            return FoldData(label, held, nothing, training.encoding, training.rows, None, str(err))
+            return FoldData(
+                label, held, nothing, training.encoding, training.tables, None, str(err)
+            )
     own = engine.prepare(encoding, rows, problem.device.platform)
     identity = np.eye(encoding.n_coefficients)
     return _fold(label, held, held & False, encoding, rows, rows, identity, "ok", own, own=own)
@@ -407,10 +414,10 @@ def _fold(
 
     rows, scored = shared_rows, held & ~lost
     if not scored.any():
-        return FoldData(label, held, scored, encoding, own_rows, None, status)
+        return FoldData(label, held, scored, encoding, (own_rows,), None, status)
     alike = no_spread_status(encoding, rows.take(~held))
     if alike is not None:
-        return FoldData(label, held, held & False, encoding, own_rows, None, alike)
+        return FoldData(label, held, held & False, encoding, (own_rows,), None, alike)
     if lost.any():
         # the rows that no fold can predict leave the table; patients keep their codes
         kept = shared_rows.take(~lost)
@@ -423,7 +430,7 @@ def _fold(
     keep = np.ones(len(rows.patients))
     keep[np.unique(rows.patient[held])] = 0.0
     task = Task(label, keep, mapping, mean, own)
-    return FoldData(label, held, scored, encoding, own_rows, task, status)
+    return FoldData(label, held, scored, encoding, (own_rows,), task, status)
 
 
 def no_spread_status(encoding: Encoding, kept: Rows) -> str | None:
@@ -450,6 +457,31 @@ def no_spread_status(encoding: Encoding, kept: Rows) -> str | None:
     )
 
 
+def lost_status(training: Training, held: np.ndarray, gone: Iterable[int]) -> str:
+    """What a fold cannot score.
+
+    Parameters
+    ----------
+    training : Training
+        Training table.
+    held : numpy.ndarray of bool of shape (n,)
+        Rows left out.
+    gone : iterable of int
+        Tissue codes that only those rows have.
+
+    Returns
+    -------
+    str
+        Empty when it scores all.
+    """
+    return "; ".join(_lost(training.encoding, training.rows, held, k) for k in gone)
+
+
+def _lost(encoding: Encoding, rows: Rows, held: np.ndarray, tissue: int) -> str:
+    n = int((held & (rows.tissue == tissue)).sum())
+    return f"no {encoding.tissues[tissue]} left to learn from: its {n} sites are not scored"
+
+
 def _numeric(encoding: Encoding, rows: Rows, place: int) -> bool:
     for k, block in enumerate(encoding.blocks):
         if block.start <= place < block.stop:
@@ -458,10 +490,7 @@ def _numeric(encoding: Encoding, rows: Rows, place: int) -> bool:
 
 
 def _status(encoding: Encoding, scaling: Standardisation, rows: Rows, held: np.ndarray) -> str:
-    words = []
-    for k in scaling.empty:
-        n = int((held & (rows.tissue == k)).sum())
-        words.append(f"no {encoding.tissues[k]} left to learn from: its {n} sites are not scored")
+    words = [_lost(encoding, rows, held, k) for k in scaling.empty]
     for place in scaling.constant:
         k = next(k for k, b in enumerate(encoding.blocks) if b.start <= place < b.stop)
         name = encoding.columns(k)[place - encoding.blocks[k].start]
@@ -535,8 +564,6 @@ def site_log_density(encoding: Encoding, draws: Draws, rows: Rows) -> np.ndarray
     for sd in (draws.residual_sd, draws.cycle_sd, draws.site_sd):
         variance += sd[:, rows.tissue] ** 2
     variance += rows.own_var + rows.shared_var
-    for g in range(rows.groups.shape[1]):
-        variance += np.where(rows.groups[:, g] < 0, draws.group_sd[:, [g]] ** 2, 0.0)
     square = (rows.y - mean) ** 2 / variance
     log_density = -0.5 * (np.log(2 * np.pi * variance) + square)
     return _log_mean_exp(log_density) - rows.log_dose

@@ -67,12 +67,12 @@ class Draws:
         """
         return self.patient_sd[:, :, None] * self.patient_corr * self.patient_sd[:, None, :]
 
-    def take(self, index: np.ndarray) -> "Draws":
+    def take(self, index: np.ndarray | slice) -> "Draws":
         """Draws at some positions, as one chain.
 
         Parameters
         ----------
-        index : numpy.ndarray of int
+        index : numpy.ndarray of int, or slice
             Positions, repeated ones included.
 
         Returns

@@ -147,7 +147,7 @@ def log_dose_draws(
     numpy.ndarray of shape (S, n), log Gy
     """
     out = draws.beta @ rows.x.T + rows.log_activity
-    # a new centre has one effect a tissue, shared by its patients that have no rows of their own
+    # a new centre has one effect a tissue, shared by its patients
     new_levels: dict[tuple[int, int, int], np.ndarray] = {}
     for code, label in enumerate(rows.patients):
         mine = np.flatnonzero(rows.patient == code)
@@ -157,8 +157,7 @@ def log_dose_draws(
             draw_latents(encoding, draws, measured[label].rows, rng) if label in measured else None
         )
         mine_rows = rows.take(mine)
-        levels = latents.group if latents is not None and latents.group else new_levels
-        out[:, mine] += _new_levels(draws, mine_rows, levels, rng)
+        out[:, mine] += _new_levels(draws, mine_rows, new_levels, rng)
         out[:, mine] += _patient_part(encoding, draws, mine_rows, latents, kind, rng)
         if target == "measured":
             out[:, mine] += _measurement(draws, mine_rows, latents, rng)

@@ -14,10 +14,11 @@ from bayesdose.dose import design, domain, moments
 from bayesdose.dose.aggregate import combine, layout
 from bayesdose.dose.conditional import draw_latents, log_density, patient_gram
 from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.levels import with_levels
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import KINDS, TARGETS, Measured, condition, log_dose_draws
 from bayesdose.dose.spec import ModelSpec
-from bayesdose.dose.training import Fitted, Training, check_table, encode_new
+from bayesdose.dose.training import Fitted, Training, by_table, check_table, encode_new
 from bayesdose.dose.tree import posterior_tree
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.evaluate import hdi
@@ -214,7 +215,7 @@ def log_predictive_density(fitted: Fitted, sites: pd.DataFrame, kind: str) -> pd
         _check_not_trained(
             needs_training(fitted, "kind='known_patient'"), sites, fitted.encoding.spec
         )
-        _, measured = _with_measured(fitted, frame, frame, known=True)
+        _, measured = _with_measured(fitted.encoding, fitted.training, frame, frame, known=True)
         values = [
             float(_log_mean_exp(_density_given(fitted, known)[:, None])[0])
             - float(known.rows.log_dose[known.is_new].sum())
@@ -281,11 +282,13 @@ def tree(fitted: Fitted) -> xr.DataTree:
         size = len(draws) * len(rows.patients) * rows.z.shape[1]
         if size <= MAX_EFFECTS and fitted.encoding.spec.likelihood == "lognormal":
             rng = np.random.default_rng([fitted.info["random_seed"], 2])
-            effects = [
-                draw_latents(fitted.encoding, draws, rows.take(rows.patient == i).compact(), rng).u
-                for i in range(len(rows.patients))
-            ]
-            draws = replace(draws, patient_effect=np.stack(effects, axis=1))
+            assert training is not None
+            effects = np.empty((len(draws), len(rows.patients), rows.z.shape[1]))
+            for place, part, table in by_table(draws, training.tables):
+                for i in range(len(rows.patients)):
+                    mine = table.take(table.patient == i).compact()
+                    effects[place, i] = draw_latents(fitted.encoding, part, mine, rng).u
+            draws = replace(draws, patient_effect=effects)
     return posterior_tree(fitted.encoding, draws, rows, fitted.info)
 
 
@@ -371,7 +374,7 @@ def _draw(
     frame = check_table(bare, spec, response_required=False)
     seed = [fitted.info["random_seed"], 1] if random_seed is None else random_seed
     rng = np.random.default_rng(seed)
-    draws, pareto_k = fitted.draws, float("nan")
+    encoding, draws, pareto_k = fitted.encoding, fitted.draws, float("nan")
     measured: dict[str, Measured] = {}
     if kind == "known_patient" or given is not None:
         _check_collapses(fitted)
@@ -380,8 +383,12 @@ def _draw(
                 "a model with imputed covariates predicts new and typical patients only: "
                 "conditioning on measured rows would treat imputed values as known"
             )
-        rows, measured = _with_measured(fitted, frame, given, known=kind == "known_patient")
-        found = condition(fitted.encoding, draws, measured, rng)
+        if given is not None:
+            given = check_table(given, spec, response_required=True)
+            encoding, draws = with_levels(encoding, draws, given, rng)
+        known = kind == "known_patient"
+        rows, measured = _with_measured(encoding, fitted.training, frame, given, known=known)
+        found = condition(encoding, draws, measured, rng)
         draws, pareto_k = found.draws, found.pareto_k
         if pareto_k > PARETO_K_LIMIT:
             warnings.warn(
@@ -393,9 +400,9 @@ def _draw(
     elif spec.missing == "impute":
         return _draw_imputed(fitted, frame, kind, target, rng)
     else:
-        rows = fitted.encoding.rows(frame)
+        rows = encoding.rows(frame)
     log_dose = log_dose_draws(
-        fitted.encoding, draws, rows, kind=kind, target=target, measured=measured, rng=rng
+        encoding, draws, rows, kind=kind, target=target, measured=measured, rng=rng
     )
     attrs = {
         "kind": kind,
@@ -410,24 +417,22 @@ def _draw(
 def _draw_imputed(
     fitted: Fitted, frame: pd.DataFrame, kind: str, target: str, rng: np.random.Generator
 ) -> _Drawn:
-    """Complete the rows once an imputation, each with that imputation's draws."""
-    from bayesdose.dose.imputation import Imputed, completions
+    """Complete the rows for every imputation, with that imputation's draws."""
+    from bayesdose.dose.completion import IMPUTATIONS, REPEATS, completions_of_others
 
-    state, spec, draws = fitted.engine_state, fitted.encoding.spec, fitted.draws
-    if not isinstance(state, Imputed):
-        tables = [frame]  # loaded without the training table: complete rows only
-    else:
-        pairs = completions(state.incomplete, frame, spec, state.seed)
-        tables = [second for _, second in pairs if second is not None]
-    blocks = np.array_split(np.arange(len(draws)), len(tables))
-    parts = []
-    for table, block in zip(tables, blocks, strict=True):
-        rows = fitted.encoding.rows(table.drop(columns=[spec.response], errors="ignore"))
-        one = draws.take(block)
-        parts.append(
-            log_dose_draws(
-                fitted.encoding, one, rows, kind=kind, target=target, measured={}, rng=rng
-            )
+    spec, training = fitted.encoding.spec, fitted.training
+    frames = [frame]  # saved without the training table: complete rows only
+    if training is not None:
+        repeats = min(REPEATS, len(fitted.draws) // IMPUTATIONS)
+        seed = fitted.info["random_seed"]
+        _, frames = completions_of_others(training.frame, frame, spec, seed, repeats)
+    tables = [
+        fitted.encoding.rows(one.drop(columns=[spec.response], errors="ignore")) for one in frames
+    ]
+    log_dose = np.empty((len(fitted.draws), len(frame)))
+    for place, part, rows in by_table(fitted.draws, tables):
+        log_dose[place] = log_dose_draws(
+            fitted.encoding, part, rows, kind=kind, target=target, measured={}, rng=rng
         )
     attrs = {
         "kind": kind,
@@ -436,26 +441,29 @@ def _draw_imputed(
         "given_rows": 0,
         "given_pareto_k": np.nan,
     }
-    return _Drawn(np.exp(np.concatenate(parts)), rows, table, _labels(frame, spec), attrs)
+    return _Drawn(np.exp(log_dose), tables[0], frames[0], _labels(frame, spec), attrs)
 
 
 def _with_measured(
-    fitted: Fitted, frame: pd.DataFrame, given: pd.DataFrame | None, known: bool
+    encoding: Encoding,
+    training: Training | None,
+    frame: pd.DataFrame,
+    given: pd.DataFrame | None,
+    known: bool,
 ) -> tuple[Rows, dict[str, Measured]]:
     """Encode new and measured rows together, so that cycles and sites share their codes."""
-    spec = fitted.encoding.spec
+    spec = encoding.spec
     wanted = set(frame[spec.patient].astype(str))
     parts = [frame.assign(**{_PART: 0})]
-    if fitted.training is not None:
-        trained = fitted.training.frame
+    if training is not None:
+        trained = training.frame
         again = set() if given is None else set(given[spec.patient].astype(str))
         mine = trained[spec.patient].astype(str).isin(again | (wanted if known else set()))
         parts.append(trained[mine].assign(**{_PART: 1}))
     if given is not None:
-        clean = check_table(given, spec, response_required=True)
-        parts.append(clean.assign(**{_PART: 2}))
+        parts.append(given.assign(**{_PART: 2}))
     together = pd.concat(parts, ignore_index=True)
-    rows = fitted.encoding.rows(together)
+    rows = encoding.rows(together)
     part = together[_PART].to_numpy()
     measured = {}
     for code, label in enumerate(rows.patients):

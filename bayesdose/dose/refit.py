@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bayesdose.dose import design
-from bayesdose.dose.leave_one_out import FoldData, LeaveOneOut, no_spread_status, report_lost
+from bayesdose.dose.leave_one_out import (
+    FoldData,
+    LeaveOneOut,
+    lost_status,
+    no_spread_status,
+    report_lost,
+)
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.pymc_engine import FoldResult, FoldTask, refit
 from bayesdose.dose.training import Fitted, Training
@@ -78,11 +84,7 @@ def _fold(training: Training, label_of: np.ndarray, label: str) -> tuple[FoldDat
     tissue = training.rows.tissue
     gone = np.setdiff1d(np.unique(tissue), np.unique(tissue[~held]))
     lost = held & np.isin(tissue, gone)
-    status = "; ".join(
-        f"no {training.encoding.tissues[k]} left to learn from: its "
-        f"{int((lost & (tissue == k)).sum())} sites are not scored"
-        for k in gone
-    )
+    status = lost_status(training, held, gone)
     try:
         encoding, rows = _learn(training, ~held, spec)
         scored = held & ~lost
@@ -90,17 +92,17 @@ def _fold(training: Training, label_of: np.ndarray, label: str) -> tuple[FoldDat
     except BayesdoseError as err:
         nothing = np.zeros(len(held), bool)
         return (
-            FoldData(label, held, nothing, training.encoding, training.rows, None, str(err)),
+            FoldData(label, held, nothing, training.encoding, training.tables, None, str(err)),
             None,
         )
     if held_rows is None:
-        return FoldData(label, held, scored, encoding, training.rows, None, status), None
+        return FoldData(label, held, scored, encoding, training.tables, None, status), None
     alike = no_spread_status(encoding, rows)
     if alike is not None:
-        return FoldData(label, held, held & False, encoding, training.rows, None, alike), None
+        return FoldData(label, held, held & False, encoding, training.tables, None, alike), None
     task = FoldTask(label, encoding, rows, held_rows)
-    all_rows = _spread(held_rows, scored, training)
-    data = FoldData(label, held, scored, encoding, all_rows, task, status or "ok")
+    all_rows = held_rows.spread(scored)
+    data = FoldData(label, held, scored, encoding, (all_rows,), task, status or "ok")
     return data, task
 
 
@@ -109,14 +111,8 @@ def _learn(training: Training, mask: np.ndarray, spec: Any) -> tuple[Any, Any]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a lost tissue is in the fold's status
-        return design.learn(training.frame[mask], spec)
-
-
-def _spread(held_rows: Any, scored: np.ndarray, training: Training) -> Any:
-    """Rows of the whole table with the held ones in the fold's encoding; the others are unused."""
-    place = np.zeros(len(scored), int)
-    place[scored] = np.arange(scored.sum())
-    return held_rows.take(place)
+        levels = training.encoding.group_levels
+        return design.learn(training.frame[mask], spec, group_levels=levels)
 
 
 def _row(fold: FoldData, result: FoldResult | None) -> dict[str, Any]:
@@ -137,4 +133,4 @@ def _row(fold: FoldData, result: FoldResult | None) -> dict[str, Any]:
 
 def _without_task(fold: FoldData) -> FoldData:
     nothing = np.zeros(len(fold.held), bool)
-    return FoldData(fold.label, fold.held, nothing, fold.encoding, fold.rows, None, fold.status)
+    return FoldData(fold.label, fold.held, nothing, fold.encoding, fold.tables, None, fold.status)

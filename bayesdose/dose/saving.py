@@ -124,7 +124,7 @@ def _restore(dataset: xr.Dataset) -> Fitted:
     training = None
     if "training" in plain:
         frame = _frame_from_dict(plain["training"])
-        training = Training(frame, encoding, encoding.rows(frame), plain["dropped"])
+        training = _training(frame, encoding, plain)
     value, error = plain["log_evidence"]
     return Fitted(
         encoding=encoding,
@@ -134,6 +134,14 @@ def _restore(dataset: xr.Dataset) -> Fitted:
         log_evidence=(value, error),
         info=plain["info"],
     )
+
+
+def _training(frame: pd.DataFrame, encoding: Encoding, plain: dict[str, Any]) -> Training:
+    if encoding.spec.missing == "impute":
+        from bayesdose.dose import imputation
+
+        return imputation.restore(frame, encoding, plain["info"]["random_seed"])
+    return Training(frame, encoding, encoding.rows(frame), plain["dropped"])
 
 
 def _encoding_to_dict(encoding: Encoding) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Fitted state of a dose model, and how it comes about: table → arrays → draws."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +24,31 @@ class Training:
     Parameters
     ----------
     frame : pandas.DataFrame
-        Rows used, validated.
+        Rows used, validated; with their gaps where those are imputed.
     encoding : Encoding
     rows : Rows
+        Of the first completion where gaps are imputed.
     dropped : dict of int
         Column → rows left out because it was missing (``missing="drop"``).
+    completed : tuple of Rows
+        One for each imputation (``missing="impute"``); empty otherwise.
     """
 
     frame: pd.DataFrame
     encoding: Encoding
     rows: Rows
     dropped: dict[str, int]
+    completed: tuple[Rows, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Rows, ...]:
+        """What the draws were made from; see `by_table`.
+
+        Returns
+        -------
+        tuple of Rows
+        """
+        return self.completed or (self.rows,)
 
 
 @dataclass(frozen=True)
@@ -152,6 +167,30 @@ def prepare(frame: pd.DataFrame, spec: ModelSpec) -> Training:
             "the measurement's uncertainty (dose_cv)"
         )
     return Training(clean, encoding, rows, dropped)
+
+
+def by_table(draws: Draws, tables: Sequence[Rows]) -> Iterator[tuple[slice, Draws, Rows]]:
+    """Draws with the table that they were made from: draw s belongs to table s modulo M.
+
+    Parameters
+    ----------
+    draws : Draws
+        S draws.
+    tables : sequence of Rows
+        M completions of a table; one where nothing was imputed.
+
+    Yields
+    ------
+    place : slice
+        Positions of the draws.
+    part : Draws
+    rows : Rows
+    """
+    if len(tables) == 1:
+        yield slice(None), draws, tables[0]
+        return
+    for m, rows in enumerate(tables):
+        yield slice(m, None, len(tables)), draws.take(slice(m, None, len(tables))), rows
 
 
 def without_spread(encoding: Encoding, rows: Rows) -> list[str]:

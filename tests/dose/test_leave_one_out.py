@@ -72,6 +72,17 @@ def test_learnt_columns_are_rebuilt_in_each_fold(kidneys, refit, monte_carlo, fo
     same_as_refits(model, kidneys, refit, monte_carlo)
 
 
+@pytest.mark.parametrize("by", ["patient_id", "centre"])
+def test_learnt_columns_beside_groups_that_a_fold_loses(centres, by):
+    """A polynomial of degree 1 is the column itself, and C's effect is one for all of C."""
+    kwargs = {"group_effects": ["centre"], "patient_effects": "0"}
+    found = [
+        bd.DoseModel(formula, **kwargs).fit(centres, random_seed=1).leave_one_out(by=by)
+        for formula in ("z", "poly(z, 1)")
+    ]
+    pd.testing.assert_frame_equal(found[0].patients, found[1].patients, rtol=1e-6, atol=1e-6)
+
+
 def test_a_relearnt_fold_that_loses_the_cycles(kidneys, refit, monte_carlo):
     """P3 alone has a second cycle: without P3 the model has fewer hyperparameters."""
     rng = np.random.default_rng(0)

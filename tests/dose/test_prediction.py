@@ -133,6 +133,32 @@ class TestEstimands:
         covariance = law["coefficients"] + law["patients"] + law["residual"] + effect
         same_law(np.log(flat(fixed.predict_draws(table))), law["mean"], covariance)
 
+    def test_given_rows_of_a_new_group_level(self, centres_model, centres, monkeypatch):
+        """Measured patients of a new centre say what its effect is, for a third one there."""
+        fixed = at_one_theta(centres_model)
+        # with one θ there is nothing to weigh
+        alike = (np.full(DRAWS, 1 / DRAWS), -np.inf)
+        monkeypatch.setattr("bayesdose.dose.predict.pareto_smoothed", lambda log_ratio: alike)
+        rows = [("G0", "X"), ("G1", "X"), ("G2", "X"), ("G3", "Y")]
+        rows += [("N1", "X"), ("G0", "X"), ("N2", "Z")]
+        table = pd.concat(
+            [
+                centres.iloc[[i]].assign(patient_id=p, centre=c, site_id=f"S{i}", tissue="kidney")
+                for i, (p, c) in enumerate(rows)
+            ],
+            ignore_index=True,
+        )
+        law = normal_law(fixed, table)
+        same_level = table["centre"].to_numpy()[:, None] == table["centre"].to_numpy()
+        effect = fixed._fitted.draws.group_sd[0, 0] ** 2 * same_level
+        covariance = law["coefficients"] + law["patients"] + law["residual"] + effect
+        given = table.iloc[:4].assign(absorbed_dose_gy=[9.0, 8.0, 10.0, 2.0])
+        y = np.log(given["absorbed_dose_gy"].to_numpy())
+        gain = np.linalg.solve(covariance[:4, :4], covariance[:4, 4:]).T
+        mean = law["mean"][4:] + gain @ (y - law["mean"][:4])
+        found = np.log(flat(fixed.predict_draws(table.iloc[4:], given=given)))
+        same_law(found, mean, covariance[4:, 4:] - gain @ covariance[:4, 4:])
+
 
 def prior_law(model, table) -> dict[str, np.ndarray]:
     from bayesdose.dose.collapsed import hyper
