@@ -271,7 +271,7 @@ class Encoding:
             When a column is missing or gives a value that is not finite.
         """
         spec = self.spec
-        tissue = _tissue_codes(frame, spec, self.tissues)
+        tissue = tissue_codes(frame, spec, self.tissues)
         check_covariates(frame, spec, self.tissues, tissue)
         x_raw = np.zeros((len(frame), self.n_coefficients))
         for k, (terms, block) in enumerate(zip(self.terms, self.blocks, strict=True)):
@@ -325,7 +325,7 @@ def learn(
     tissues = tissues_of(frame, spec)
     named = spec.formula if isinstance(spec.formula, Mapping) else ()
     spec.priors.check_tissues(sorted({*tissues, *named}))
-    code = _tissue_codes(frame, spec, tissues)
+    code = tissue_codes(frame, spec, tissues)
     check_covariates(frame, spec, tissues, code)
     repeats = [_repeats(frame[code == k], spec) for k in range(len(tissues))]
     terms, blocks = [], []
@@ -413,7 +413,27 @@ def _where(spec: ModelSpec, tissue: str) -> str:
     return "all rows" if spec.by is None else f"tissue {tissue!r}"
 
 
-def _tissue_codes(frame: pd.DataFrame, spec: ModelSpec, tissues: Sequence[str]) -> np.ndarray:
+def tissue_codes(frame: pd.DataFrame, spec: ModelSpec, tissues: Sequence[str]) -> np.ndarray:
+    """Number of each row's tissue.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Site table.
+    spec : ModelSpec
+        The model.
+    tissues : sequence of str
+        Tissues of the training table.
+
+    Returns
+    -------
+    numpy.ndarray of int of shape (n,)
+
+    Raises
+    ------
+    UnknownCategoryError
+        When a row's tissue is not among them.
+    """
     if spec.by is None:
         return np.zeros(len(frame), int)
     place = {word: k for k, word in enumerate(tissues)}

@@ -37,7 +37,7 @@ from bayesdose.dose.prediction import log_density_of, needs_training
 from bayesdose.dose.spec import ModelSpec
 from bayesdose.dose.standardise import standardisation_of
 from bayesdose.dose.training import Fitted, Training, build_domain, check_table
-from bayesdose.errors import ConfigError, SiteTableError
+from bayesdose.errors import BayesdoseError, ConfigError, SiteTableError
 
 _LOG = logging.getLogger("bayesdose")
 
@@ -220,8 +220,14 @@ def _fold(
     if not scored.any():
         fold = FoldData(label, held, scored, training.encoding, training.tables, None, "")
         return fold, None, row
-    first, others = completions_of_others(frame[~held], frame[scored], spec, seed, REPEATS)
-    encoding = _common_encoding(first, spec, training.encoding.group_levels)
+    try:
+        first, others = completions_of_others(frame[~held], frame[scored], spec, seed, REPEATS)
+        encoding = _common_encoding(first, spec, training.encoding.group_levels)
+    except BayesdoseError as err:
+        row |= {"n_scored": 0, "status": str(err)}
+        nothing = held & False
+        fold = FoldData(label, held, nothing, training.encoding, training.tables, None, str(err))
+        return fold, None, row
     draws = [
         fit_collapsed(
             Training(one, encoding, encoding.rows(one), {}),

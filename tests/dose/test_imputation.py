@@ -222,8 +222,26 @@ def test_words_and_empty_columns_are_refused(kidneys: pd.DataFrame) -> None:
     with pytest.raises(bd.MissingCovariateError, match="side"):
         bd.DoseModel("side", missing="impute").fit(words)
     empty = kidneys.assign(egfr_ml_min_1p73m2=np.nan)
-    with pytest.raises(bd.MissingCovariateError, match="everywhere"):
+    with pytest.raises(bd.MissingCovariateError, match="every row of tissue 'kidney'"):
         bd.DoseModel(FORMULA, missing="impute").fit(empty)
+
+
+def test_a_tissue_that_training_did_not_have(imputed: bd.DoseModel, kidneys: pd.DataFrame) -> None:
+    new = kidneys.iloc[:2].assign(patient_id="N1", tissue="liver", suv_mean=np.nan)
+    with pytest.raises(bd.UnknownCategoryError, match="liver"):
+        imputed.predict(new)
+
+
+@pytest.mark.slow
+def test_a_fold_that_cannot_be_imputed_is_reported(kidneys: pd.DataFrame) -> None:
+    """Without P1 or P2 there is one eGFR left, and one to impute."""
+    table = kidneys[kidneys["patient_id"].isin(["P1", "P2", "P3"])].reset_index(drop=True)
+    table["egfr_ml_min_1p73m2"] = table["egfr_ml_min_1p73m2"].mask(table["patient_id"] == "P3")
+    model = bd.DoseModel("egfr_ml_min_1p73m2", missing="impute").fit(table, draws=400)
+    with pytest.warns(FoldWarning):
+        found = model.leave_one_patient_out().patients
+    assert list(found["elpd"].isna()) == [True, True, False]
+    assert found["status"].str.contains("or missing").tolist() == [True, True, False]
 
 
 @pytest.mark.slow
@@ -278,3 +296,71 @@ def test_a_fold_that_loses_a_tissue(cohort: pd.DataFrame) -> None:
     assert found.patients["elpd"].notna().all()
     lost = (table["patient_id"] == "P1") & (table["tissue"] == "tumour")
     assert found.predictions["median"].isna().equals(lost)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gap", ["site", "patient"])
+def test_parameters_are_those_of_the_complete_table(gap: str) -> None:
+    """A third of x is missing, beside strong patient effects and a site's own covariate z."""
+    rng = np.random.default_rng(6)
+    patient = np.repeat(np.arange(80), 4)
+    z = rng.normal(size=80)[patient] * 0.7 + rng.normal(size=320) * 0.7
+    x = rng.normal(size=320 if gap == "site" else 80)
+    x = x if gap == "site" else x[patient]
+    effect = rng.normal(0, 0.4, 80)[patient] + rng.normal(0, 0.25, 320)
+    table = pd.DataFrame(
+        {
+            "patient_id": [f"A{i}" for i in patient],
+            "site_id": [f"T{j % 4}" for j in range(320)],
+            "cycle": 1,
+            "tissue": "tumour",
+            "administered_activity_gbq": 7.4,
+            "x": x,
+            "z": z,
+            "absorbed_dose_gy": 7.4 * np.exp(1 + 0.4 * x + 0.5 * z + effect),
+        }
+    )
+    lost = rng.random(320) < 0.33 if gap == "site" else (rng.random(80) < 0.33)[patient]
+    gaps = table.assign(x=table["x"].mask(lost))
+    full = bd.DoseModel("x + z").fit(table).posterior_["posterior"]
+    imputed = bd.DoseModel("x + z", missing="impute").fit(gaps, draws=4000).posterior_["posterior"]
+    for name in ("slope_tumour", "residual_sd", "patient_sd"):
+        mean = full[name].mean(("chain", "draw")).to_numpy()
+        found = imputed[name]
+        distance = np.abs(found.mean(("chain", "draw")).to_numpy() - mean)
+        assert (distance < 2.5 * found.std(("chain", "draw")).to_numpy()).all(), name
+        assert (distance[..., -1:] < 0.07).all(), name
+
+
+def test_other_cycles_complete_a_patient() -> None:
+    """A value that changes little between cycles is close to the patient's other ones."""
+    rng = np.random.default_rng(7)
+    patient, cycle = np.repeat(np.arange(60), 4), np.tile(np.arange(1, 5), 60)
+    log_egfr = np.log(80) + rng.normal(0, 0.3, 60)[patient] + rng.normal(0, 0.05, 240)
+    table = pd.DataFrame(
+        {
+            "patient_id": [f"A{i}" for i in patient],
+            "site_id": "K1",
+            "cycle": cycle,
+            "tissue": "kidney",
+            "administered_activity_gbq": 7.4,
+            "egfr_ml_min_1p73m2": np.exp(log_egfr),
+            "suv_mean": np.exp(rng.normal(3, 0.2, 240)),
+            "absorbed_dose_gy": 3.5 * np.exp(rng.normal(0, 0.2, 240)),
+        }
+    )
+    lost = rng.random(240) < 0.25
+    gaps = table.assign(egfr_ml_min_1p73m2=table["egfr_ml_min_1p73m2"].mask(lost))
+    done = completion.completions(gaps, SPEC, 1)
+    drawn = np.log([one["egfr_ml_min_1p73m2"][lost] for one in done])
+    # sd of a draw about the truth: own residual, and the patient's mean from about three cycles
+    assert (drawn - log_egfr[lost]).std() == pytest.approx(0.05 * np.sqrt(2 + 1 / 3), rel=0.25)
+
+
+def test_what_never_changes_is_not_drawn_for_the_next_cycle(cycles: pd.DataFrame) -> None:
+    height = pd.Series(range(150, 200, 10), index=cycles["patient_id"].unique())
+    table = cycles.assign(height_cm=cycles["patient_id"].map(height))
+    gaps = table.assign(height_cm=table["height_cm"].where(table["cycle"] == 1))
+    done = completion.completions(gaps, ModelSpec("height_cm", missing="impute"), 1)
+    for one in done[:3]:
+        np.testing.assert_array_equal(one["height_cm"], table["height_cm"])
