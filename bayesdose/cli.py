@@ -200,6 +200,8 @@ def _predict(args: argparse.Namespace) -> None:
 
     if args.out is not None and args.out.exists() and not args.force:
         raise bayesdose.ConfigError(f"{args.out}: exists; replace it with --force")
+    if args.out is not None and not args.out.absolute().parent.is_dir():
+        raise bayesdose.ConfigError(f"{args.out}: there is no folder {args.out.parent}; make it")
     model = bayesdose.DoseModel.load(args.model / MODEL_FILE)
     spec = model._state().encoding.spec
     doses = [c for c in (spec.response, spec.dose_cv, spec.dose_cv_shared) if c is not None]
@@ -297,6 +299,8 @@ def _default_priors(model: "DoseModel") -> dict[str, Any]:
 
 def _read(args: argparse.Namespace, path: str, optional: Collection[str] = ()) -> "pd.DataFrame":
     sites = bayesdose.read_sites(path, columns=args.columns, sheet=args.sheet, optional=optional)
+    # messages then name rows as a spreadsheet numbers them, below one row of column names
+    sites.index = sites.index + (1 if path.lower().endswith(".parquet") else 2)
     _say(f"read {path}: {len(sites)} rows")
     return sites
 

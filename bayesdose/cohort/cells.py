@@ -163,17 +163,19 @@ def label_problems(name: str, values: pd.Series, *, complete: bool = True) -> li
     Returns
     -------
     list of Problem
-        Missing or blank labels, labels that are neither text nor a number, blanks around a label,
+        Missing or blank labels, labels that are neither text nor a number, blanks around a label or
+        control characters in it,
         and text mixed with numbers ("7" and 7 would be two patients).
     """
     found = []
-    allowed = "text or a number, without blanks around it"
+    allowed = "text or a number, without blanks around it or control characters"
     n_text = n_numbers = 0
     for position, value in enumerate(values):
         if is_missing(value):
             wrong = complete
         elif isinstance(value, str):
-            wrong = value != value.strip() or (complete and not value)
+            blank = value != value.strip() or (complete and not value)
+            wrong = blank or not value.isprintable()
             n_text += 1
         else:
             wrong = not isinstance(value, Real)

@@ -52,6 +52,8 @@ def read_text_table(path: Path) -> TextTable:
         If the encoding, the separator or the shape of the file leave room for doubt.
     """
     text = _decode(path)
+    if not text.strip():
+        raise ReadError(f"{path}: the file is empty.")
     tables, refusals = {}, {}
     for separator in SEPARATORS:
         try:

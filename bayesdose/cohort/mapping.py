@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -153,6 +154,7 @@ def map_values(frame: pd.DataFrame, mapping: TableMapping) -> pd.DataFrame:
     for name, words in mapping.words.items():
         if name not in frame.columns:
             continue  # optional, as map_names made sure
+        _warn_of_absent_words(name, frame[name], words)
         changed[name] = frame[name].map(lambda value, words=words: words.get(value, value))
     for name, factor in mapping.scale.items():
         if name not in frame.columns:
@@ -165,6 +167,20 @@ def map_values(frame: pd.DataFrame, mapping: TableMapping) -> pd.DataFrame:
             scaled = mixed
         changed[name] = pd.Series(scaled, index=frame.index)
     return changed
+
+
+def _warn_of_absent_words(name: str, column: pd.Series, words: Mapping[str, str]) -> None:
+    there = {str(value) for value in column.dropna().unique()}
+    absent = [word for word in words if word not in there]
+    unmapped = sorted(there - set(words) - set(words.values()))
+    if absent and unmapped:
+        # a map made for several files may list words that this one lacks; a slip leaves others over
+        warnings.warn(
+            f"column {name!r} has no {', '.join(map(repr, absent))}, which the mapping lists; it "
+            f"has {', '.join(map(repr, unmapped[:10]))}, which it does not, and they stay as they "
+            "are",
+            stacklevel=4,
+        )
 
 
 def _load_toml(path: Path) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import pandas as pd
 
 LINES_SHOWN = 20
 
+#: Characters of a cell that a message shows.
+_LONGEST = 80
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -64,6 +67,8 @@ def plain_value(value: object) -> object:
     """
     if is_missing(value):
         return "missing"
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:_LONGEST]}… ({len(value)} characters)"
     return value.item() if hasattr(value, "item") else value
 
 

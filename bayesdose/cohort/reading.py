@@ -59,7 +59,8 @@ def read_sites(
     path = Path(path)
     mapping = replace(load_mapping(columns), optional=frozenset(optional))
     if not path.is_file():
-        raise ReadError(f"{path}: no such file.")
+        what = "is a folder; name a file." if path.is_dir() else "no such file."
+        raise ReadError(f"{path}: {what}")
     suffix = path.suffix.lower()
     if sheet is not None and suffix not in (".xlsx", ".xlsm"):
         raise ReadError(f"{path}: sheet={sheet!r} is for Excel workbooks.")

@@ -80,7 +80,7 @@ COLUMNS = (
         above=0,
         high=1000,
         check="dose_range",
-        hint="mGy? divide by 1000",
+        hint="cGy? divide by 100; mGy? divide by 1000",
     ),
     Column(
         "absorbed_dose_cv",

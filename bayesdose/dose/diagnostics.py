@@ -235,13 +235,27 @@ def _prior_conflict(fitted: Fitted) -> Iterator[_Check]:
             tail > SURPRISE,
             advice,
         )
+    for name, law, values in _scales_of_effects(fitted):
+        tail = _prior_tail(law, float(np.median(values)))
+        yield _check("prior conflict", name, tail, f"> {SURPRISE}", tail > SURPRISE, advice)
+
+
+def _scales_of_effects(fitted: Fitted) -> Iterator[tuple[str, object, np.ndarray]]:
+    """Name, prior and draws of the standard deviation of every effect."""
+    encoding, draws = fitted.encoding, fitted.draws
+    priors = encoding.spec.priors
     width = len(encoding.patient_effects) // len(encoding.tissues)
     for j, label in enumerate(encoding.patient_effects):
-        prior = encoding.spec.priors.resolve("patient_sd", encoding.tissues[j // width])
-        tail = _prior_tail(prior, float(np.median(draws.patient_sd[:, j])))
-        yield _check(
-            "prior conflict", f"patient_sd[{label}]", tail, f"> {SURPRISE}", tail > SURPRISE, advice
-        )
+        prior = priors.resolve("patient_sd", encoding.tissues[j // width])
+        yield f"patient_sd[{label}]", prior, draws.patient_sd[:, j]
+    for k, tissue in enumerate(encoding.tissues):
+        if encoding.cycle_effect[k]:
+            prior = priors.resolve("cycle_sd", tissue)
+            yield f"cycle_sd[{tissue}]", prior, draws.cycle_sd[:, k]
+        if encoding.site_effect[k]:
+            yield f"site_sd[{tissue}]", priors.resolve("site_sd", tissue), draws.site_sd[:, k]
+    for g, name in enumerate(encoding.spec.group_effects):
+        yield f"group_sd[{name}]", priors.resolve("group_sd", ""), draws.group_sd[:, g]
 
 
 def _prior_tail(prior: object, value: float) -> float:

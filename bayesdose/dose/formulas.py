@@ -165,6 +165,10 @@ def learn(formula: str, frame: pd.DataFrame, where: str) -> tuple[Terms, np.ndar
         raise FormulaError(f"formula {formula!r} ({where}) cannot be evaluated: {err}") from err
     spec = matrix.model_spec
     terms = Terms(formula, spec, tuple(str(name) for name in matrix.columns))
+    if not terms.columns:
+        raise FormulaError(
+            f"formula {formula!r} ({where}) has no column: write '1' for an intercept alone"
+        )
     values = np.asarray(matrix, dtype=float)
     _check_finite(values, terms.columns, formula, frame, where)
     return terms, values

@@ -1,6 +1,7 @@
 """`DoseModel`: the public face of the absorbed-dose models."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 from bayesdose.dose import fitting, prediction
 from bayesdose.dose.priors import Priors
 from bayesdose.dose.spec import ModelSpec
-from bayesdose.dose.training import Fitted, check_draws, prepare
+from bayesdose.dose.training import Fitted, check_draws, check_seed, prepare
 from bayesdose.errors import ConfigError, NotFittedError
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ class DoseModel:
             When the device is not there.
         """
         check_draws(draws)
+        check_seed(random_seed)
         spec = self._spec()
         if spec.missing == "impute":
             from bayesdose.dose import imputation
@@ -385,6 +387,7 @@ class DoseModel:
         xarray.DataArray of dims (chain, draw, site), Gy
         """
         check_draws(draws)
+        check_seed(random_seed)
         return prediction.prior_predictive(self._spec(), self._fitted, sites, draws, random_seed)
 
     def log_predictive_density(
@@ -533,6 +536,13 @@ class DoseModel:
         """
         training = self._state().training
         return {} if training is None else dict(training.dropped)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # arrays on a device stay behind: what leave-one-out needs of them is made again
+        state = dict(vars(self))
+        if self._fitted is not None:
+            state["_fitted"] = replace(self._fitted, engine_state=None)
+        return state
 
     def __repr__(self) -> str:
         state = "not fitted"

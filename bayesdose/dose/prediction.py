@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,15 @@ from bayesdose.dose.levels import with_levels
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import KINDS, TARGETS, Measured, condition, log_dose_draws
 from bayesdose.dose.spec import ModelSpec
-from bayesdose.dose.training import Fitted, Training, by_table, check_table, encode_new
+from bayesdose.dose.training import (
+    Fitted,
+    Training,
+    by_table,
+    check_is_table,
+    check_seed,
+    check_table,
+    encode_new,
+)
 from bayesdose.dose.tree import posterior_tree
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.evaluate import hdi
@@ -128,7 +137,7 @@ def probability_above(
     -------
     pandas.Series
     """
-    if not np.isfinite(gy) or gy < 0:
+    if not isinstance(gy, Real) or not np.isfinite(gy) or gy < 0:
         raise ConfigError(f"gy: got {gy!r}; give a dose of at least 0 Gy")
     found = draw(fitted, new, kind, given, target, aggregate, random_seed)
     share = (found > gy).mean(("chain", "draw")).to_numpy()
@@ -197,6 +206,7 @@ def log_predictive_density(fitted: Fitted, sites: pd.DataFrame, kind: str) -> pd
         By patient; log density in 1/Gy for each site.
     """
     _check_choice("kind", kind, KINDS)
+    check_is_table(sites, "the site table")
     _check_kind(fitted, sites, kind, None)
     frame, rows = encode_new(fitted, sites, response_required=True)
     if fitted.draws.precision is None:
@@ -367,12 +377,15 @@ def _draw(
 ) -> _Drawn:
     _check_choice("kind", kind, KINDS)
     _check_choice("target", target, TARGETS)
+    check_is_table(new, "the table of new sites")
+    if given is not None:
+        check_is_table(given, "given")
     spec = fitted.encoding.spec
     _check_kind(fitted, new, kind, given)
     # a dose in the rows to predict is not looked at
     bare = new.drop(columns=[spec.response], errors="ignore")
     frame = check_table(bare, spec, response_required=False)
-    seed = [fitted.info["random_seed"], 1] if random_seed is None else random_seed
+    seed = [fitted.info["random_seed"], 1] if random_seed is None else check_seed(random_seed)
     rng = np.random.default_rng(seed)
     encoding, draws, pareto_k = fitted.encoding, fitted.draws, float("nan")
     measured: dict[str, Measured] = {}

@@ -338,6 +338,9 @@ class FrozenDict(dict[str, Any]):
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(sorted(self.items(), key=lambda item: item[0])))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
     def __setitem__(self, key: str, value: Any) -> None:
         raise TypeError("priors are values: make a new one instead of changing it")
 

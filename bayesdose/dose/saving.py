@@ -4,6 +4,7 @@ Without ``include_patients`` neither rows nor patient labels are written. What c
 new rows needs, the conditional posterior of β at each draw, is an aggregate and stays.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,12 @@ def save(fitted: Fitted, path: Path, include_patients: bool) -> None:
         plain["training"] = _frame_to_dict(fitted.training.frame)
         plain["dropped"] = fitted.training.dropped
     dataset = _draws_to_dataset(fitted.draws)
+    specification = json.dumps(plain, allow_nan=True)
     dataset.attrs = {
         "format": _FORMAT,
         "schema_version": SCHEMA_VERSION,
-        "specification": json.dumps(plain, allow_nan=True),
+        "specification": specification,
+        "sha256": _digest(dataset, specification),
     }
     with whole_file(path) as partial:
         dataset.to_netcdf(partial, engine="h5netcdf")
@@ -112,10 +115,26 @@ def load(path: Path) -> Fitted:
             f"{path}: has schema version {version}, this bayesdose reads {SCHEMA_VERSION}; load it "
             "with the bayesdose that saved it, or fit again"
         )
+    attrs = dataset.attrs
+    if attrs.get("sha256") != _digest(dataset, str(attrs.get("specification"))):
+        raise SavedModelError(
+            f"{path}: is damaged: its content is not what was saved. Take it from a copy, or fit "
+            "again"
+        )
     try:
         return _restore(dataset)
     except (KeyError, TypeError, IndexError, json.JSONDecodeError) as err:
         raise SavedModelError(f"{path}: its specification is damaged ({err!r})") from err
+
+
+def _digest(dataset: xr.Dataset, specification: str) -> str:
+    """SHA-256 of every number and of the specification."""
+    found = hashlib.sha256(specification.encode())
+    for name in sorted(map(str, dataset.data_vars)):
+        values = np.ascontiguousarray(dataset[name].values)
+        found.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        found.update(values.tobytes())
+    return found.hexdigest()
 
 
 def _restore(dataset: xr.Dataset) -> Fitted:

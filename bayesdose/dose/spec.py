@@ -1,8 +1,10 @@
 """What a dose model is, as a value: the arguments of `DoseModel`, checked and serialisable."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+import numpy as np
 
 from bayesdose.dose import priors as prior_values
 from bayesdose.dose.priors import FrozenDict, Priors
@@ -72,6 +74,10 @@ class ModelSpec:
         if isinstance(self.formula, Mapping):
             object.__setattr__(self, "formula", FrozenDict(self.formula))
         object.__setattr__(self, "group_effects", _as_names(self.group_effects))
+        self._check_columns()
+        for name in ("patient_correlation", "standardise"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ConfigError(f"{name}: got {getattr(self, name)!r}; give True or False")
         _check_formula(self.formula, self.by)
         _check_choice("likelihood", self.likelihood, LIKELIHOODS)
         _check_choice("missing", self.missing, MISSING)
@@ -83,6 +89,31 @@ class ModelSpec:
             raise ConfigError(
                 f"engine='collapsed' integrates a log-normal likelihood; {what} does not collapse: "
                 "use engine='pymc'"
+            )
+
+    def _check_columns(self) -> None:
+        for name in ("patient", "response"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name}: got {getattr(self, name)!r}; give a column's name")
+        for name in ("by", "activity", "dose_cv", "dose_cv_shared", "censored"):
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, str):
+                raise ConfigError(f"{name}: got {given!r}; give a column's name, or None")
+        if not isinstance(self.patient_effects, str):
+            raise ConfigError(
+                f"patient_effects: got {self.patient_effects!r}; give a formula, such as '1', or "
+                "'0' for none"
+            )
+        roles = [self.patient, self.response, self.by, self.activity]
+        twice = [name for name in roles if name is not None and roles.count(name) > 1]
+        if twice:
+            raise ConfigError(
+                f"column {twice[0]!r} is given two of the roles patient, response, by and activity"
+            )
+        if self.patient in self.group_effects:
+            raise ConfigError(
+                f"group_effects names the patient column {self.patient!r}: patients have effects "
+                "of their own (patient_effects)"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,6 +160,8 @@ class ModelSpec:
 def _as_names(given: Any) -> tuple[str, ...]:
     if isinstance(given, str):
         raise ConfigError(f"group_effects: got the text {given!r}; write [{given!r}]")
+    if not isinstance(given, Iterable) or not all(isinstance(name, str) for name in given):
+        raise ConfigError(f"group_effects: got {given!r}; give a list of column names, or []")
     return tuple(given)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,12 @@ from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.domain import PROTOCOL, Domain
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.spec import ModelSpec
-from bayesdose.errors import ConfigError, MissingCovariateError, SiteTableError
+from bayesdose.errors import (
+    ConfigError,
+    FormulaError,
+    MissingCovariateError,
+    SiteTableError,
+)
 
 
 @dataclass(frozen=True)
@@ -107,11 +113,13 @@ def check_table(
     SiteTableError
         Listing every problem.
     """
+    check_is_table(frame, "the site table")
     texts = [spec.formula] if isinstance(spec.formula, str) else list(spec.formula.values())
     for text in (*texts, spec.patient_effects):
         formulas.parse(text, "model")
     used = {name for text in texts for name in formulas.variables(text)}
     used |= {*formulas.variables(spec.patient_effects), *spec.group_effects}
+    _check_no_leak(used, spec)
     # a name that neither table nor schema knows is the formula's to report, with a suggestion
     wanted = [name for name in used if name in frame.columns or column_of(name) is not None]
     return validate_sites(
@@ -125,6 +133,39 @@ def check_table(
         response_required=response_required,
         mixed_ok=sorted(used & set(PROTOCOL)),
     )
+
+
+def check_is_table(given: Any, what: str) -> None:
+    """Refuse what is no DataFrame.
+
+    Parameters
+    ----------
+    given : object
+        What was passed.
+    what : str
+        Its name, for the message.
+
+    Raises
+    ------
+    ConfigError
+        When it is no DataFrame.
+    """
+    if not isinstance(given, pd.DataFrame):
+        hint = "; bayesdose.read_sites(path) reads a file" if isinstance(given, str | Path) else ""
+        raise ConfigError(f"{what} is a {type(given).__name__}, not a DataFrame{hint}")
+
+
+def _check_no_leak(used: set[str], spec: ModelSpec) -> None:
+    """Refuse what a new patient cannot bring: the dose itself, and who the patient is."""
+    for name in sorted(used & {spec.response, spec.dose_cv, spec.dose_cv_shared, spec.censored}):
+        raise FormulaError(
+            f"the model uses {name!r} to predict, which belongs to the measured dose: leave it out"
+        )
+    for name in sorted(used & {spec.patient, "site_id"}):
+        raise FormulaError(
+            f"the model uses {name!r} to predict, which no other patient has: leave it out; "
+            "patients and sites have effects of their own"
+        )
 
 
 def prepare(frame: pd.DataFrame, spec: ModelSpec) -> Training:
@@ -264,6 +305,29 @@ def check_draws(draws: int) -> int:
             "chains)"
         )
     return int(draws)
+
+
+def check_seed(random_seed: int) -> int:
+    """Refuse a seed that NumPy cannot take.
+
+    Parameters
+    ----------
+    random_seed : int
+        Seed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ConfigError
+        When it is no whole number of at least 0.
+    """
+    whole = isinstance(random_seed, int | np.integer) and not isinstance(random_seed, bool)
+    if not whole or random_seed < 0:
+        raise ConfigError(f"random_seed: got {random_seed!r}; give a whole number of at least 0")
+    return int(random_seed)
 
 
 def build_domain(training: Training) -> Domain:

@@ -7,6 +7,9 @@ from bayesdose.errors import MeasureError
 
 Floats = NDArray[np.float64]
 
+#: Largest relative standard uncertainty, as in the site table: 0.1 is 10 %.
+LARGEST_CV = 2.0
+
 
 def numbers(
     values: ArrayLike,
@@ -48,3 +51,12 @@ def yes_or_no(values: ArrayLike, name: str) -> NDArray[np.bool_]:
     if array.dtype != bool:
         raise MeasureError(f"`{name}` must be True or False, got {array.reshape(-1)[:1].tolist()}.")
     return array
+
+
+def check_alike(**arrays: ArrayLike) -> None:
+    """Refuse arrays whose shapes do not broadcast."""
+    try:
+        np.broadcast_shapes(*(np.shape(array) for array in arrays.values()))
+    except ValueError as err:
+        words = ", ".join(f"`{name}` {np.shape(array)}" for name, array in arrays.items())
+        raise MeasureError(f"shapes do not go together: {words}.") from err

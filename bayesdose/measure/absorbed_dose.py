@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from bayesdose.errors import MeasureError
-from bayesdose.measure._numbers import Floats, numbers
+from bayesdose.measure._numbers import LARGEST_CV, Floats, numbers
 from bayesdose.measure.recovery import RecoveryCurve
 from bayesdose.measure.spheres import s_value_sphere, sphere_slope
 
@@ -227,9 +227,14 @@ def dose_cvs(
     -------
     own, shared : ndarray of shape (n_sites,)
     """
-    fit = numbers(tia_cv, "tia_cv", "", least=0.0)
-    outline = numbers(volume_cv, "volume_cv", "", least=0.0)
-    calibration = numbers(calibration_cv, "calibration_cv", "", least=0.0)
+    fit = numbers(tia_cv, "tia_cv", "", least=0.0, most=LARGEST_CV)
+    outline = numbers(volume_cv, "volume_cv", "", least=0.0, most=LARGEST_CV)
+    calibration = numbers(calibration_cv, "calibration_cv", "", least=0.0, most=LARGEST_CV)
+    if recovery is not None and not isinstance(recovery, RecoveryCurve):
+        raise MeasureError(
+            f"recovery: got {recovery!r}; give a RecoveryCurve, or None where the activities are "
+            "corrected already"
+        )
     of_recovery = np.zeros_like(volume_ml) if recovery is None else recovery.volume_slope(volume_ml)
     curve = np.zeros_like(volume_ml) if recovery is None else recovery.cv(volume_ml)
     own = np.sqrt(fit**2 + ((s_slope - of_recovery) * outline) ** 2)

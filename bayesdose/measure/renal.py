@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bayesdose.errors import MeasureError
-from bayesdose.measure._numbers import Floats, numbers, yes_or_no
+from bayesdose.measure._numbers import Floats, check_alike, numbers, yes_or_no
 
 #: µmol/L in one mg/dL.
 UMOL_PER_MG_DL = 88.4
@@ -189,6 +189,7 @@ def cockcroft_gault(
     """
     scr, age, woman = _inputs(creatinine_mg_dl, age_y, female)
     weight = numbers(weight_kg, "weight_kg", "kg", least=20.0, most=400.0)
+    check_alike(creatinine_mg_dl=scr, weight_kg=weight)
     return (140.0 - age) * weight / (72.0 * scr) * np.where(woman, 0.85, 1.0)
 
 
@@ -224,6 +225,7 @@ def body_surface_area(
     weight = numbers(weight_kg, "weight_kg", "kg", least=20.0, most=400.0)
     hint = "Is it in cm?"
     height = numbers(height_cm, "height_cm", "cm", least=100.0, most=250.0, hint=hint)
+    check_alike(weight_kg=weight, height_cm=height)
     if formula == "du_bois":
         return 0.007184 * weight**0.425 * height**0.725
     if formula == "mosteller":
@@ -262,4 +264,6 @@ def _inputs(
     hint = "Is it in µmol/L? Then convert it with creatinine_mg_dl."
     scr = numbers(creatinine, "creatinine_mg_dl", "mg/dL", least=least, most=most, hint=hint)
     age = numbers(age_y, "age_y", "years", least=18.0, most=120.0)
-    return scr, age, yes_or_no(female, "female")
+    woman = yes_or_no(female, "female")
+    check_alike(creatinine_mg_dl=scr, age_y=age, female=woman)
+    return scr, age, woman

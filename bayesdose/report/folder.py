@@ -58,7 +58,7 @@ _Picture = tuple[Callable[[], "np.ndarray | Axes"], Callable[[], pd.DataFrame]]
 
 
 def write_report(
-    model: "DoseModel", lopo: "LeaveOneOut", folder: Path, *, heading: str
+    model: "DoseModel", lopo: "LeaveOneOut", folder: str | Path, *, heading: str
 ) -> pd.DataFrame:
     """Write tables, pictures and a summary of a validated fit.
 
@@ -70,8 +70,8 @@ def write_report(
         Fitted, with its training rows.
     lopo : LeaveOneOut
         Of this model.
-    folder : Path
-        Folder that exists.
+    folder : str or Path
+        Made where it is not there.
     heading : str
         First line of the summary.
 
@@ -81,6 +81,8 @@ def write_report(
         Scores, as `bayesdose.report.score_table` makes them; ``attrs["notes"]`` also says which
         pictures are absent, and why.
     """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     table = scores.score_table(model, lopo)
     diagnosis = str(model.diagnose())
     for name, frame in {

@@ -117,4 +117,4 @@ def plot_patient_calibration(
 
 def _label(row: object) -> str:
     patient, n = getattr(row, "patient_id", ""), int(getattr(row, "n_sites", 0))
-    return f"{patient}  ({n} site{'s' if n != 1 else ''})"
+    return f"{style.plain(str(patient))}  ({n} site{'s' if n != 1 else ''})"

@@ -37,6 +37,8 @@ GREY = "#8A8A8A"
 PALE = "#E4E4E4"
 DPI = 150
 MAX_COLUMNS = 3
+#: Characters of a label.
+_LONGEST = 40
 # Decades up to which an axis has these multiples of the powers of 10 as its ticks.
 _TICKS = (
     (1.0, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)),
@@ -92,6 +94,23 @@ def words(tissue: str) -> str:
         ``salivary gland`` for ``salivary_gland``.
     """
     return tissue.replace("_", " ") or "all sites"
+
+
+def plain(text: str) -> str:
+    """Text of a table as a label: dollar signs are dollars, and no label fills the picture.
+
+    Parameters
+    ----------
+    text : str
+        Such as a patient's label.
+
+    Returns
+    -------
+    str
+        At most 40 characters, escaped for matplotlib.
+    """
+    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def panels(
@@ -172,10 +191,10 @@ def title(ax: Axes, main: str, note: str = "") -> None:
     note : str
         One line of figures; empty for none.
     """
-    ax.set_title(main, loc="left", fontsize=11, fontweight="bold", pad=20 if note else 7)
+    ax.set_title(plain(main), loc="left", fontsize=11, fontweight="bold", pad=20 if note else 7)
     if note:
         ax.annotate(
-            note,
+            note.replace("$", r"\$"),
             (0, 1),
             xytext=(0, 6),
             xycoords="axes fraction",

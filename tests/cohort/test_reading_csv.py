@@ -147,7 +147,7 @@ def test_an_empty_label_is_missing_for_validation_to_report(write):
             "row": 1,
             "column": "patient_id",
             "value": "missing",
-            "allowed": "text or a number, without blanks around it",
+            "allowed": "text or a number, without blanks around it or control characters",
         }
     ]
 
@@ -322,7 +322,8 @@ def test_broken_quotation_marks(write, line):
 
 def test_files_that_are_not_there_or_of_another_kind(write, tmp_path):
     assert "no such file" in refusal(tmp_path / "absent.csv")
-    assert "no such file" in refusal(tmp_path)
+    assert "is a folder" in refusal(tmp_path)
+    assert "empty" in refusal(write("\n"))
     assert ".xls" in refusal(write("x", "old.xls"))
     assert "sheet='A'" in refusal(write(POINT), sheet="A")
 
@@ -331,3 +332,16 @@ def test_real_tables(test_data):
     for path in test_data.glob("*/*.csv"):
         read = read_sites(path)
         assert len(read) == len(pd.read_csv(path)), path
+
+
+def test_words_of_a_map_that_miss_the_table(write):
+    path = write("patient_id,site_id,tissue\nP1,L,Niere\n")
+    with pytest.warns(UserWarning, match=r"has no 'Nieren'.*it has 'Niere', which it does not"):
+        table = read_sites(path, columns={"tissue": {"kidney": ["Nieren"]}})
+    assert list(table["tissue"]) == ["Niere"]
+
+
+def test_control_characters_in_a_label(write):
+    table = read_sites(write("patient_id,site_id,tissue,suv_mean\nP\x1b[1m,L,kidney,3\n"))
+    with pytest.raises(SiteTableError, match="control characters"):
+        validate_sites(table, response_required=False)

@@ -183,6 +183,9 @@ def test_every_problem_is_in_one_error(tumours):
         ("suv_mean.values", ["suv_mean.values", "did you mean"]),
         ("log(suv_mean - 1000)", ["log(suv_mean - 1000)", "above 0"]),
         ("suv_mean + suv_mean:one", ["combination"]),
+        ("0", ["has no column", "'1'"]),
+        ("log(absorbed_dose_gy)", ["'absorbed_dose_gy'", "measured dose"]),
+        ("suv_mean + patient_id", ["'patient_id'", "no other patient has"]),
     ],
 )
 def test_formula_is_refused(tumours, formula, words):
@@ -249,6 +252,15 @@ def test_a_formula_without_rows(tumours, cohort):
         ({"formula": {}}, ConfigError, "no tissue"),
         ({"formula": " "}, ConfigError, "formula"),
         ({"formula": 3}, ConfigError, "formula"),
+        ({"dose_cv": 0.1}, ConfigError, "dose_cv: got 0.1; give a column's name, or None"),
+        ({"by": 3}, ConfigError, "by: got 3"),
+        ({"patient": None}, ConfigError, "patient: got None; give a column's name$"),
+        ({"response": "tissue"}, ConfigError, "two of the roles"),
+        ({"group_effects": None}, ConfigError, "group_effects: got None"),
+        ({"group_effects": ["patient_id"]}, ConfigError, "effects of their own"),
+        ({"patient_effects": 1}, ConfigError, "patient_effects: got 1"),
+        ({"standardise": "no"}, ConfigError, "standardise: got 'no'; give True or False"),
+        ({"patient_correlation": "yes"}, ConfigError, "patient_correlation: got 'yes'"),
     ],
 )
 def test_arguments_are_refused_at_once(arguments, error, words):
@@ -274,11 +286,25 @@ def test_set_params_refuses_and_keeps(tumour_model):
         ({"draws": 1e3}, ConfigError, "multiple of 4"),
         ({"sampler": "gibbs"}, ConfigError, "auto, importance, nuts"),
         ({"device": "tpu"}, ConfigError, "cpu, gpu"),
+        ({"random_seed": -1}, ConfigError, "random_seed: got -1"),
+        ({"random_seed": "a"}, ConfigError, "random_seed: got 'a'"),
     ],
 )
 def test_fit_arguments_are_refused(tumours, tumour_priors, arguments, error, words):
     with pytest.raises(error, match=words):
         bd.DoseModel(FORMULA, priors=tumour_priors).fit(tumours, **arguments)
+
+
+def test_what_is_no_table(tumours, tumour_model):
+    new = tumours.assign(patient_id="N" + tumours["patient_id"])
+    with pytest.raises(ConfigError, match=r"a str, not a DataFrame; bayesdose.read_sites"):
+        bd.DoseModel(FORMULA).fit("sites.csv")
+    with pytest.raises(ConfigError, match="new sites is a str"):
+        tumour_model.predict("new.csv")
+    with pytest.raises(ConfigError, match="given is a dict"):
+        tumour_model.predict(new, given={}, kind="known_patient")
+    with pytest.raises(ConfigError, match="gy: got '2'"):
+        tumour_model.probability_above(new, "2")
 
 
 def test_a_gpu_that_is_not_there(tumours):

@@ -97,3 +97,9 @@ def test_summary_reports_no_mcmc_figures_for_importance_draws(tumour_model: bd.D
     assert table.attrs["hdi_prob"] == 0.9
     assert (table["lower"] < table["median"]).all()
     assert (table["median"] < table["upper"]).all()
+
+
+def test_every_standard_deviation_is_held_against_its_prior(centres_model, cycles_model):
+    found = [model.diagnose().table for model in (centres_model, cycles_model)]
+    names = {n for table in found for n in table.loc[table["check"] == "prior conflict", "what"]}
+    assert {"group_sd[centre]", "cycle_sd[kidney]", "site_sd[tumour]"} <= names

@@ -1,6 +1,8 @@
 """Saved models come back as they were, for every option, and say why when they cannot."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,11 @@ def test_refuses_what_it_cannot_read(tumour_model: bd.DoseModel, tmp_path: Path)
         (tmp_path / "cut.nc").write_bytes(whole[:size])
         with pytest.raises(bd.SavedModelError, match=r"cut\.nc"):
             bd.DoseModel.load(tmp_path / "cut.nc")
+    for place in range(2000, len(whole) - 2000, len(whole) // 40):
+        damaged = whole[:place] + bytes(b ^ 0xFF for b in whole[place : place + 1000])
+        (tmp_path / "bad.nc").write_bytes(damaged + whole[place + 1000 :])
+        with pytest.raises(bd.SavedModelError, match=r"bad\.nc"):
+            bd.DoseModel.load(tmp_path / "bad.nc")
     xr.Dataset({"x": ("i", np.arange(3.0))}).to_netcdf(tmp_path / "else.nc", engine="h5netcdf")
     with pytest.raises(bd.SavedModelError, match="not a saved dose model"):
         bd.DoseModel.load(tmp_path / "else.nc")
@@ -138,6 +145,7 @@ def test_a_formula_from_a_file_cannot_run_code(tumour_model: bd.DoseModel, tmp_p
     plain = json.loads(dataset.attrs["specification"])
     plain["encoding"]["terms"][0]["formula"] = "__import__('os')"
     dataset.attrs["specification"] = json.dumps(plain)
+    dataset.attrs["sha256"] = saving._digest(dataset, dataset.attrs["specification"])
     dataset.to_netcdf(tmp_path / "evil.nc", engine="h5netcdf")
     with pytest.raises(bd.FormulaError, match="not allowed"):
         bd.DoseModel.load(tmp_path / "evil.nc")
@@ -147,3 +155,17 @@ def test_a_failed_save_leaves_nothing(tumour_model: bd.DoseModel, tmp_path: Path
     with pytest.raises(bd.SavedModelError, match="does not exist"):
         tumour_model.save(tmp_path / "nowhere" / "model.nc")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_copies_and_pickles_predict_and_validate_alike(
+    tumour_model: bd.DoseModel, new: pd.DataFrame
+) -> None:
+    """Joblib hands models to other processes; what lives on a device is made again there."""
+    wanted = tumour_model.predict_draws(new)
+    elpd = tumour_model.leave_one_patient_out().patients
+    for model in (copy.deepcopy(tumour_model), pickle.loads(pickle.dumps(tumour_model))):
+        xr.testing.assert_identical(model.predict_draws(new), wanted)
+        found = model.leave_one_patient_out().patients
+        assert found["elpd"].to_numpy() == pytest.approx(elpd["elpd"].to_numpy(), abs=0.2)
+    by_tissue = bd.DoseModel("1", priors=bd.Priors(slope={"tumour": bd.Normal(0, 1)}))
+    assert copy.deepcopy(by_tissue).priors == by_tissue.priors

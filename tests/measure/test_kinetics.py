@@ -197,3 +197,17 @@ def test_refused(time, activity, words):
 def test_arguments_refused(arguments, words):
     with pytest.raises(MeasureError, match=words):
         measure.fit_time_activity([24, 96], [60, 20], **({"decay_corrected": False} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"activity_cv": 5.0}, "up to 2"),
+        ({"activity_cv": [0.1, 0.1]}, "do not go together"),
+        ({"activity_mbq": [1e9, 1.0, 1e-3]}, "unit the same"),
+    ],
+)
+def test_numbers_that_cannot_be(arguments, words):
+    given = {"time_h": [4.0, 24.0, 96.0], "activity_mbq": [9.0, 7.0, 3.0]} | arguments
+    with pytest.raises(MeasureError, match=words):
+        measure.fit_time_activity(**given, decay_corrected=False)

@@ -70,3 +70,8 @@ def test_body_surface_and_deindexing():
     assert measure.body_surface_area(70, 170) == pytest.approx(1.810, abs=0.001)
     assert measure.body_surface_area(72, 180, "mosteller") == pytest.approx(np.sqrt(3.6))
     assert measure.deindexed_egfr(60, 2.0) == pytest.approx(60 * 2.0 / 1.73)
+
+
+def test_columns_of_different_length():
+    with pytest.raises(MeasureError, match="do not go together"):
+        measure.egfr_ckd_epi_2021([0.9, 1.0, 1.0], [70.0, 60.0], [True])

@@ -3,8 +3,9 @@ import os
 import pandas as pd
 import pytest
 
+import bayesdose as bd
 from bayesdose.errors import BayesdoseError
-from bayesdose.report import folder
+from bayesdose.report import folder, style
 from bayesdose.report.style import panels
 
 
@@ -48,3 +49,20 @@ def test_written_files_have_the_usual_permissions(tmp_path):
     folder.write_csv(pd.DataFrame({"a": [1]}), tmp_path / "a.csv")
     (tmp_path / "b").touch()
     assert os.stat(tmp_path / "a.csv").st_mode == os.stat(tmp_path / "b").st_mode
+
+
+def test_labels_are_text_and_not_formulas(sites, tmp_path):
+    """Dollar signs of a label are drawn, and a long one leaves room for the picture."""
+    names = {"P0": r"$\\frac$", "P1": "x" * 121}
+    table = sites.assign(
+        patient_id=sites["patient_id"].replace(names),
+        tissue=sites["tissue"].replace({"kidney": "a$b$c_{"}),
+    )
+    model = bd.DoseModel("1").fit(table, draws=400)
+    scores = folder.write_report(
+        model, model.leave_one_patient_out(), tmp_path / "new" / "r", heading="h"
+    )
+    assert len(scores)
+    assert (tmp_path / "new" / "r" / "figures" / "patient_effects.png").is_file()
+    assert style.plain("$a$") == r"\$a\$"
+    assert len(style.plain("x" * 121)) == 40

@@ -108,7 +108,7 @@ def refit(
     -------
     list of FoldResult
         In the order of the folds. A fold that fails has its ``error``; after Ctrl-C so have those
-        that were not done, and the others are kept.
+        that were not done, and the others are kept; where none was done it goes on as an interrupt.
 
     Raises
     ------
@@ -133,6 +133,8 @@ def refit(
             results[place] = result
             done += 1
     except KeyboardInterrupt:
+        if not done:
+            raise
         _LOG.warning("interrupted: %d of %d folds are done and kept", done, len(folds))
     return results
 

@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bayesdose.errors import MeasureError
-from bayesdose.measure._numbers import Floats, numbers
+from bayesdose.measure._numbers import LARGEST_CV, Floats, check_alike, numbers
 from bayesdose.measure.nuclides import decay_factor, half_life_h
+
+#: Largest ratio of two activities of a region; 20 half-lives are a factor of 1e6.
+_WIDEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,11 @@ def check_points(
         )
     time = numbers(time_h, "time_h", "h", above=0.0, hint="Times run from the injection.")
     activity = numbers(activity_mbq, "activity_mbq", "MBq", above=0.0)
+    if activity.size and activity.max() > _WIDEST * activity.min():
+        raise MeasureError(
+            f"`activity_mbq` runs from {activity.min():g} to {activity.max():g} MBq; a region's "
+            f"scans differ by less than a factor of {_WIDEST:g}. Is the unit the same in all?"
+        )
     if time.ndim != 1 or time.shape != activity.shape or not time.size:
         raise MeasureError(
             "`time_h` and `activity_mbq` must be one number for each scan; got shapes "
@@ -79,7 +87,9 @@ def check_points(
         )
     cv = None
     if activity_cv is not None:
-        cv = np.broadcast_to(numbers(activity_cv, "activity_cv", "", above=0.0), time.shape)
+        given = numbers(activity_cv, "activity_cv", "", above=0.0, most=LARGEST_CV)
+        check_alike(time_h=time, activity_cv=given)
+        cv = np.broadcast_to(given, time.shape)
     order = np.argsort(time)
     time = time[order]
     if (np.diff(time) == 0).any():

@@ -119,6 +119,15 @@ def test_ctrl_c_keeps_what_is_done(tasks, monkeypatch, seeds, caplog):
     assert "2 of 4 folds are done and kept" in caplog.text
 
 
+def test_an_interrupt_before_the_first_fold_is_done(tasks, monkeypatch):
+    def interrupted(encoding, rows, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folds, "sample", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        refit(tasks, draws=400, random_seed=1, progress=False)
+
+
 def test_unknown_sampler_is_refused(tasks):
     with pytest.raises(ConfigError, match="nutpie, pymc, numpyro"):
         refit(tasks, draws=400, random_seed=1, sampler="stan")
