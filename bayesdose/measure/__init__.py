@@ -6,6 +6,7 @@ from bayesdose.measure.absorbed_dose import (
     absorbed_dose_draws,
 )
 from bayesdose.measure.kinetics import (
+    PopulationKinetics,
     SinglePoint,
     TimeActivityFit,
     fit_time_activity,
@@ -24,9 +25,24 @@ from bayesdose.measure.renal import (
     egfr_ckd_epi_2021,
     egfr_mdrd,
 )
+from bayesdose.measure.repeatability import (
+    intraclass_correlation,
+    repeatability_coefficient,
+    within_subject_cv,
+)
 from bayesdose.measure.spheres import s_value_sphere
+from bayesdose.measure.suv import lean_body_mass, suv_factor
+from bayesdose.measure.uptake import (
+    psma_expression_score,
+    suv_peak,
+    threshold_region,
+    tumour_to_organ,
+    uptake_features,
+    whole_body,
+)
 
 __all__ = [
+    "PopulationKinetics",
     "RecoveryCurve",
     "SinglePoint",
     "TimeActivityFit",
@@ -47,6 +63,17 @@ __all__ = [
     "fit_time_activity",
     "half_life_h",
     "hanscheid",
+    "intraclass_correlation",
+    "lean_body_mass",
     "madsen",
+    "psma_expression_score",
+    "repeatability_coefficient",
     "s_value_sphere",
+    "suv_factor",
+    "suv_peak",
+    "threshold_region",
+    "tumour_to_organ",
+    "uptake_features",
+    "whole_body",
+    "within_subject_cv",
 ]

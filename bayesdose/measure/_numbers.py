@@ -53,6 +53,16 @@ def yes_or_no(values: ArrayLike, name: str) -> NDArray[np.bool_]:
     return array
 
 
+def weight_in_kg(values: ArrayLike) -> Floats:
+    """Return body weights, or masses in their place."""
+    return numbers(values, "weight_kg", "kg", least=20.0, most=400.0, hint="Is it in kg?")
+
+
+def height_in_cm(values: ArrayLike) -> Floats:
+    """Return body heights."""
+    return numbers(values, "height_cm", "cm", least=100.0, most=250.0, hint="Is it in cm?")
+
+
 def check_alike(**arrays: ArrayLike) -> None:
     """Refuse arrays whose shapes do not broadcast."""
     try:

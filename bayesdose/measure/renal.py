@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bayesdose.errors import MeasureError
-from bayesdose.measure._numbers import Floats, check_alike, numbers, yes_or_no
+from bayesdose.measure._numbers import (
+    Floats,
+    check_alike,
+    height_in_cm,
+    numbers,
+    weight_in_kg,
+    yes_or_no,
+)
 
 #: µmol/L in one mg/dL.
 UMOL_PER_MG_DL = 88.4
@@ -188,7 +195,7 @@ def cockcroft_gault(
     Cockcroft and Gault 1976, Nephron 16:31 (from memory).
     """
     scr, age, woman = _inputs(creatinine_mg_dl, age_y, female)
-    weight = numbers(weight_kg, "weight_kg", "kg", least=20.0, most=400.0)
+    weight = weight_in_kg(weight_kg)
     check_alike(creatinine_mg_dl=scr, weight_kg=weight)
     return (140.0 - age) * weight / (72.0 * scr) * np.where(woman, 0.85, 1.0)
 
@@ -222,9 +229,7 @@ def body_surface_area(
     ----------
     Du Bois and Du Bois 1916; Mosteller 1987 (from memory).
     """
-    weight = numbers(weight_kg, "weight_kg", "kg", least=20.0, most=400.0)
-    hint = "Is it in cm?"
-    height = numbers(height_cm, "height_cm", "cm", least=100.0, most=250.0, hint=hint)
+    weight, height = weight_in_kg(weight_kg), height_in_cm(height_cm)
     check_alike(weight_kg=weight, height_cm=height)
     if formula == "du_bois":
         return 0.007184 * weight**0.425 * height**0.725
