@@ -32,6 +32,7 @@ from bayesdose.measure.repeatability import (
 )
 from bayesdose.measure.spheres import s_value_sphere
 from bayesdose.measure.suv import lean_body_mass, suv_factor
+from bayesdose.measure.texture import glcm_features, glcm_guard, import_features
 from bayesdose.measure.uptake import (
     psma_expression_score,
     suv_peak,
@@ -61,8 +62,11 @@ __all__ = [
     "egfr_mdrd",
     "eqd2",
     "fit_time_activity",
+    "glcm_features",
+    "glcm_guard",
     "half_life_h",
     "hanscheid",
+    "import_features",
     "intraclass_correlation",
     "lean_body_mass",
     "madsen",

@@ -42,7 +42,7 @@ def uptake_features(suv: ArrayLike, mask: ArrayLike, spacing_mm: ArrayLike) -> p
     MeasureError
         When shapes differ, the region is empty or the image is not finite in it.
     """
-    image, region, spacing = _checked(suv, mask, spacing_mm)
+    image, region, spacing = check_region(suv, mask, spacing_mm)
     inside = image[region]
     volume = inside.size * float(np.prod(spacing)) / 1000.0
     return pd.Series(
@@ -87,11 +87,11 @@ def suv_peak(
     ----------
     Zwanenburg 2020, Radiology 295:328, doi 10.1148/radiol.2020191145 (the DOI from memory).
     """
-    image, region, spacing = _checked(suv, mask, spacing_mm)
+    image, region, spacing = check_region(suv, mask, spacing_mm)
     if peak not in PEAKS:
         raise MeasureError(f"peak: got {peak!r}; allowed are {', '.join(PEAKS)}")
     reach = np.floor(PEAK_RADIUS_MM / spacing).astype(int)
-    image, region = _around(image, region, reach)
+    image, region = around(image, region, reach)
     if not np.isfinite(image).all():
         raise MeasureError("the image is not finite within 6.2 mm of the region")
     offsets = np.ogrid[tuple(slice(-r, r + 1) for r in reach)]
@@ -215,7 +215,7 @@ def threshold_region(
     MeasureError
         When the method is unknown, its number missing or out of range, or nothing is left.
     """
-    image, outline, _ = _checked(suv, region, np.ones(3))
+    image, outline, _ = check_region(suv, region, np.ones(3))
     if method == "fixed":
         limit = float(numbers(_given(value, "value", method), "value", "g/mL", above=0.0))
     elif method == "relative":
@@ -296,9 +296,28 @@ def _given[T](value: T | None, name: str, what: str) -> T:
     return value
 
 
-def _checked(
+def check_region(
     image: ArrayLike, mask: ArrayLike, spacing_mm: ArrayLike
 ) -> tuple[Floats, np.ndarray, Floats]:
+    """Check an image and one region in it.
+
+    Parameters
+    ----------
+    image : array-like of shape (n1, n2, n3)
+    mask : array-like of bool, or of 0 and 1, of shape (n1, n2, n3)
+    spacing_mm : array-like of shape (3,), mm
+
+    Returns
+    -------
+    image : ndarray of shape (n1, n2, n3)
+    region : ndarray of bool of shape (n1, n2, n3)
+    spacing : ndarray of shape (3,), mm
+
+    Raises
+    ------
+    MeasureError
+        When shapes differ, the region is empty or the image is not finite in it.
+    """
     values = np.asarray(image, dtype=float)
     region = np.asarray(mask)
     if region.dtype != bool:
@@ -327,8 +346,21 @@ def _checked(
     return values, region, spacing
 
 
-def _around(image: Floats, region: np.ndarray, reach: np.ndarray) -> tuple[Floats, np.ndarray]:
-    """The region's box and what a sphere about its voxels reaches."""
+def around(image: Floats, region: np.ndarray, reach: np.ndarray) -> tuple[Floats, np.ndarray]:
+    """Cut an image to a region's box and a margin.
+
+    Parameters
+    ----------
+    image : ndarray of shape (n1, n2, n3)
+    region : ndarray of bool of shape (n1, n2, n3)
+    reach : ndarray of int of shape (3,)
+        Voxels of the margin along each axis.
+
+    Returns
+    -------
+    image, region : ndarray
+        Of one smaller shape.
+    """
     box = ndimage.find_objects(region.astype(int))[0]
     cut = tuple(
         slice(max(part.start - int(r), 0), part.stop + int(r))

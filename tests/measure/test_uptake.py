@@ -1,8 +1,5 @@
 """Uptake against the IBSI phantom, brute force and the formulas by hand."""
 
-import gzip
-import struct
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,19 +8,7 @@ from bayesdose import measure
 from bayesdose.errors import MeasureError
 
 
-def read_nifti(path) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Values and voxel sizes of a little-endian NIfTI-1 file, without a library."""
-    raw = gzip.decompress(path.read_bytes())
-    shape = struct.unpack("<8h", raw[40:56])[1:4]
-    kind = {2: "u1", 4: "<i2", 8: "<i4", 16: "<f4", 64: "<f8", 512: "<u2"}[
-        struct.unpack("<h", raw[70:72])[0]
-    ]
-    start = int(struct.unpack("<f", raw[108:112])[0])
-    values = np.frombuffer(raw, kind, int(np.prod(shape)), start).reshape(shape, order="F")
-    return values, struct.unpack("<8f", raw[76:108])[1:4]
-
-
-def test_the_digital_phantom(test_data):
+def test_the_digital_phantom(test_data, read_nifti):
     folder = test_data / "ibsi_digital_phantom"
     truth = pd.read_csv(folder / "reference_values.csv").set_index("tag")["benchmark_value"]
     image, spacing = read_nifti(folder / "phantom.nii.gz")
@@ -41,7 +26,7 @@ def test_the_digital_phantom(test_data):
 @pytest.mark.parametrize(
     ("name", "n", "mean", "top"), [("STS_001", 5095, 2.555, 7.911), ("STS_002", 555, 7.370, 21.676)]
 )
-def test_real_crops(test_data, name, n, mean, top):
+def test_real_crops(test_data, read_nifti, name, n, mean, top):
     folder = test_data / "sts_pet"
     image, spacing = read_nifti(folder / f"{name}_PET_image.nii.gz")
     mask, _ = read_nifti(folder / f"{name}_PET_mask.nii.gz")

@@ -1,0 +1,277 @@
+"""Texture of a region: the 25 IBSI features of the co-occurrence matrix, through mirp."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from bayesdose.errors import MeasureError
+from bayesdose.measure._numbers import numbers
+from bayesdose.measure.uptake import around, check_region
+
+#: Below so many voxels, or so many mL, texture mirrors the volume.
+GUARD_VOXELS, GUARD_ML = 64, 5.0
+_MARGIN_MM = 12.0
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature under its names.
+
+    Parameters
+    ----------
+    name : str
+        Column of the site table.
+    ibsi : str
+        Code of the IBSI reference manual.
+    mirp : str
+        Stem of mirp's column.
+    pyradiomics : str
+        Name in pyradiomics, empty where it has none.
+    """
+
+    name: str
+    ibsi: str
+    mirp: str
+    pyradiomics: str = ""
+
+
+FEATURES = (
+    Feature("glcm_joint_maximum", "GYBY", "cm_joint_max", "MaximumProbability"),
+    Feature("glcm_joint_average", "60VM", "cm_joint_avg", "JointAverage"),
+    Feature("glcm_joint_variance", "UR99", "cm_joint_var", "SumSquares"),
+    Feature("glcm_joint_entropy", "TU9B", "cm_joint_entr", "JointEntropy"),
+    Feature("glcm_difference_average", "TF7R", "cm_diff_avg", "DifferenceAverage"),
+    Feature("glcm_difference_variance", "D3YU", "cm_diff_var", "DifferenceVariance"),
+    Feature("glcm_difference_entropy", "NTRS", "cm_diff_entr", "DifferenceEntropy"),
+    Feature("glcm_sum_average", "ZGXS", "cm_sum_avg", "SumAverage"),
+    Feature("glcm_sum_variance", "OEEB", "cm_sum_var"),
+    Feature("glcm_sum_entropy", "P6QZ", "cm_sum_entr", "SumEntropy"),
+    Feature("glcm_angular_second_moment", "8ZQL", "cm_energy", "JointEnergy"),
+    Feature("glcm_contrast", "ACUI", "cm_contrast", "Contrast"),
+    Feature("glcm_dissimilarity", "8S9J", "cm_dissimilarity"),
+    Feature("glcm_inverse_difference", "IB1Z", "cm_inv_diff", "Id"),
+    Feature("glcm_inverse_difference_normalised", "NDRX", "cm_inv_diff_norm", "Idn"),
+    Feature("glcm_inverse_difference_moment", "WF0Z", "cm_inv_diff_mom", "Idm"),
+    Feature("glcm_inverse_difference_moment_normalised", "1QCO", "cm_inv_diff_mom_norm", "Idmn"),
+    Feature("glcm_inverse_variance", "E8JP", "cm_inv_var", "InverseVariance"),
+    Feature("glcm_correlation", "NI2N", "cm_corr", "Correlation"),
+    Feature("glcm_autocorrelation", "QWB0", "cm_auto_corr", "Autocorrelation"),
+    Feature("glcm_cluster_tendency", "DG8W", "cm_clust_tend", "ClusterTendency"),
+    Feature("glcm_cluster_shade", "7NFM", "cm_clust_shade", "ClusterShade"),
+    Feature("glcm_cluster_prominence", "AE86", "cm_clust_prom", "ClusterProminence"),
+    Feature("glcm_information_correlation_1", "R8DG", "cm_info_corr1", "Imc1"),
+    Feature("glcm_information_correlation_2", "JN9H", "cm_info_corr2", "Imc2"),
+)
+#: Aggregation → mirp's method, its suffix, IBSI code.
+AGGREGATIONS = {
+    "3d_merged": ("3d_volume_merge", "3d_v_mrg", "IAZD"),
+    "3d_averaged": ("3d_average", "3d_avg", "ITBB"),
+}
+
+
+def glcm_features(
+    image: ArrayLike,
+    mask: ArrayLike,
+    spacing_mm: ArrayLike,
+    *,
+    bin_width: float | None,
+    aggregation: str = "3d_merged",
+    units: str = "SUV",
+) -> pd.Series:
+    """All 25 IBSI features of the grey-level co-occurrence matrix at distance 1.
+
+    Texture depends on every setting: values made with different ones, or with voxels of different
+    sizes, are different columns. Nothing is resampled here.
+
+    Parameters
+    ----------
+    image : array-like of shape (n1, n2, n3)
+        Intensities, not below 0 in the region where a bin width is given.
+    mask : array-like of bool of shape (n1, n2, n3)
+        Region.
+    spacing_mm : array-like of shape (3,), mm
+        Size of a voxel along each axis.
+    bin_width : float or None
+        Fixed bin size from 0: level = floor(x / bin_width) + 1. None takes whole numbers of at
+        least 1 as levels, as they are. There is no default.
+    aggregation : {"3d_merged", "3d_averaged"}
+        One matrix for all 13 directions (IBSI IAZD), or the mean of each direction's features
+        (ITBB).
+    units : str
+        Of the image, kept with the settings.
+
+    Returns
+    -------
+    pandas.Series
+        25 columns ``glcm_*`` after IBSI's names, entropies in bits; ``attrs["glcm_settings"]`` is
+        the settings as one line of text, for the table.
+
+    Raises
+    ------
+    MeasureError
+        When the region is empty, has no neighbouring voxels, holds values that no level fits, or
+        mirp is not installed.
+
+    References
+    ----------
+    Zwanenburg 2020, Radiology 295:328, doi 10.1148/radiol.2020191145 (the DOI from memory).
+    """
+    values, region, spacing = check_region(image, mask, spacing_mm)
+    if aggregation not in AGGREGATIONS:
+        raise MeasureError(
+            f"aggregation: got {aggregation!r}; allowed are {', '.join(AGGREGATIONS)}"
+        )
+    if find_spec("mirp") is None:
+        raise MeasureError("texture needs mirp: install bayesdose[images]")
+    reach = np.ceil(_MARGIN_MM / spacing).astype(int)
+    values, region = around(values, region, reach)
+    levels = _levels(values, region, bin_width)
+    method, suffix, code = AGGREGATIONS[aggregation]
+    found = _by_mirp(levels, region, method)
+    out = pd.Series({f.name: float(found[f"{f.mirp}_d1_{suffix}"]) for f in FEATURES})
+    if out.isna().any():
+        raise MeasureError(
+            f"the region of {int(region.sum())} voxels has no pair of neighbours of which features "
+            "could be made"
+        )
+    width = "levels as they are" if bin_width is None else f"bins of {bin_width:g} {units} from 0"
+    sizes = " x ".join(f"{size:.4g}" for size in spacing)
+    out.attrs["glcm_settings"] = (
+        f"{width}; distance 1; {aggregation} ({code}); voxels {sizes} mm, not resampled"
+    )
+    return out
+
+
+def glcm_guard(mask: ArrayLike, spacing_mm: ArrayLike) -> pd.Series:
+    """Whether a region is so small that its texture mirrors its volume.
+
+    Parameters
+    ----------
+    mask : array-like of bool of shape (n1, n2, n3)
+        Region.
+    spacing_mm : array-like of shape (3,), mm
+        Size of a voxel along each axis.
+
+    Returns
+    -------
+    pandas.Series
+        glcm_n_voxels, and glcm_below_guard: fewer than 64 voxels or less than 5 mL, as most PSMA
+        lesions are. Their values are kept: fit with log volume, and with and without texture.
+
+    References
+    ----------
+    Limits after Hatt 2015 and Orlhac 2014 (from memory).
+    """
+    _, region, spacing = check_region(np.zeros(np.shape(mask)), mask, spacing_mm)
+    count = int(region.sum())
+    small = count < GUARD_VOXELS or count * float(np.prod(spacing)) / 1000.0 < GUARD_ML
+    return pd.Series({"glcm_n_voxels": count, "glcm_below_guard": small}, dtype=object)
+
+
+def import_features(
+    table: pd.DataFrame, *, source: str, aggregation: str = "3d_merged"
+) -> pd.DataFrame:
+    """Rename another program's co-occurrence features by their IBSI definition.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As mirp or pyradiomics write it, a row a region; other columns are kept.
+    source : {"mirp", "pyradiomics"}
+        pyradiomics averages over directions, and its bins lie at multiples of their width, which
+        is not IBSI's fixed bin size.
+    aggregation : {"3d_merged", "3d_averaged"}
+        Which of mirp's columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``glcm_*`` columns; ``attrs["features"]`` maps them to IBSI codes.
+
+    Raises
+    ------
+    MeasureError
+        When the source is unknown, or no feature is found.
+    """
+    if source == "mirp":
+        suffix = AGGREGATIONS[aggregation][1]
+        names = {f"{f.mirp}_d1_{suffix}": f for f in FEATURES}
+        found = {column: names[column] for column in table.columns if column in names}
+    elif source == "pyradiomics":
+        names = {f.pyradiomics: f for f in FEATURES if f.pyradiomics}
+        found = {
+            column: names[str(column).removeprefix("original_glcm_")]
+            for column in table.columns
+            if str(column).startswith("original_glcm_")
+            and str(column).removeprefix("original_glcm_") in names
+        }
+    else:
+        raise MeasureError(f"source: got {source!r}; allowed are mirp, pyradiomics")
+    if not found:
+        raise MeasureError(
+            f"no co-occurrence feature of {source} among the columns {list(table.columns)[:5]} ..."
+        )
+    out = table.rename(columns={column: feature.name for column, feature in found.items()})
+    out.attrs["features"] = {feature.name: feature.ibsi for feature in found.values()}
+    return out
+
+
+def _levels(values: np.ndarray, region: np.ndarray, bin_width: float | None) -> np.ndarray:
+    inside = values[region]
+    if bin_width is None:
+        if (inside != np.round(inside)).any() or inside.min() < 1:
+            raise MeasureError(
+                "bin_width=None takes grey levels as they are, whole numbers of at least 1; the "
+                f"region holds {inside.min():g} to {inside.max():g}. Give a bin width"
+            )
+        levels = values
+    else:
+        width = float(numbers(bin_width, "bin_width", "", above=0.0))
+        if inside.min() < 0:
+            raise MeasureError(
+                f"the region holds {inside.min():g}, below 0, where bins begin: leave these voxels "
+                "out of it"
+            )
+        levels = np.floor(values / width) + 1
+    if levels[region].max() > _MOST_LEVELS:
+        raise MeasureError(
+            f"{levels[region].max():.0f} grey levels, more than {_MOST_LEVELS}: take wider bins"
+        )
+    return np.where(region, levels, 1.0)
+
+
+_MOST_LEVELS = 1024
+
+
+def _by_mirp(levels: np.ndarray, region: np.ndarray, method: str) -> pd.Series:
+    import mirp
+
+    with _quiet():
+        (found,) = mirp.extract_features(
+            image=levels.transpose(2, 1, 0),
+            mask=region.astype(np.uint8).transpose(2, 1, 0),
+            image_modality="pet",
+            by_slice=False,
+            base_feature_families="cm",
+            base_discretisation_method="none",
+            glcm_spatial_method=method,
+            glcm_distance=1.0,
+        )
+    return found.iloc[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without mirp's lines on every region."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
