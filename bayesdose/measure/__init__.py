@@ -5,6 +5,14 @@ from bayesdose.measure.absorbed_dose import (
     absorbed_dose_by_s_table,
     absorbed_dose_draws,
 )
+from bayesdose.measure.images import (
+    Image,
+    Regions,
+    read_image,
+    read_regions,
+    region_uptake,
+    site_activity,
+)
 from bayesdose.measure.kinetics import (
     PopulationKinetics,
     SinglePoint,
@@ -43,8 +51,10 @@ from bayesdose.measure.uptake import (
 )
 
 __all__ = [
+    "Image",
     "PopulationKinetics",
     "RecoveryCurve",
+    "Regions",
     "SinglePoint",
     "TimeActivityFit",
     "absorbed_dose",
@@ -71,8 +81,12 @@ __all__ = [
     "lean_body_mass",
     "madsen",
     "psma_expression_score",
+    "read_image",
+    "read_regions",
+    "region_uptake",
     "repeatability_coefficient",
     "s_value_sphere",
+    "site_activity",
     "suv_factor",
     "suv_peak",
     "threshold_region",

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from bayesdose.errors import MeasureError
+from bayesdose.measure._extras import need
 from bayesdose.measure._numbers import numbers
 from bayesdose.measure.uptake import around, check_region
 
@@ -127,8 +127,7 @@ def glcm_features(
         raise MeasureError(
             f"aggregation: got {aggregation!r}; allowed are {', '.join(AGGREGATIONS)}"
         )
-    if find_spec("mirp") is None:
-        raise MeasureError("texture needs mirp: install bayesdose[images]")
+    need("mirp", "texture")
     reach = np.ceil(_MARGIN_MM / spacing).astype(int)
     values, region = around(values, region, reach)
     levels = _levels(values, region, bin_width)
