@@ -5,6 +5,7 @@ from bayesdose.measure.absorbed_dose import (
     absorbed_dose_by_s_table,
     absorbed_dose_draws,
 )
+from bayesdose.measure.harmonise import ComBat
 from bayesdose.measure.images import (
     Image,
     Regions,
@@ -51,6 +52,7 @@ from bayesdose.measure.uptake import (
 )
 
 __all__ = [
+    "ComBat",
     "Image",
     "PopulationKinetics",
     "RecoveryCurve",
