@@ -11,6 +11,7 @@ from bayesdose.measure.images import (
     Regions,
     read_image,
     read_regions,
+    region_dose,
     region_uptake,
     site_activity,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "psma_expression_score",
     "read_image",
     "read_regions",
+    "region_dose",
     "region_uptake",
     "repeatability_coefficient",
     "s_value_sphere",

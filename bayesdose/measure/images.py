@@ -22,6 +22,8 @@ _SHEAR = 1e-3
 CONCENTRATIONS = {"Bq/mL": 1e-6, "kBq/mL": 1e-3, "MBq/mL": 1.0}
 PER_VOXEL = {"Bq": 1e-6, "MBq": 1.0}
 COUNT_RATE = "cps"
+#: Units of a dose map → Gy.
+DOSES = {"Gy": 1.0, "mGy": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,51 @@ def region_uptake(image: Image, regions: Regions) -> pd.DataFrame:
         for label in regions.labels["label"]
     ]
     return pd.concat([regions.labels, pd.DataFrame(found)], axis=1)
+
+
+def region_dose(image: Image, regions: Regions, *, units: str) -> pd.DataFrame:
+    """Absorbed dose of every region of a dose map.
+
+    Parameters
+    ----------
+    image : Image
+        Dose map.
+    regions : Regions
+        In the same geometry.
+    units : {"Gy", "mGy"}
+        Of the map.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table of labels with absorbed_dose_gy (mean), d90_gy (the dose that 90 % of the volume
+        receive at least) and volume_ml.
+
+    Raises
+    ------
+    MeasureError
+        When units are unknown, geometries differ, or a region has no dose.
+    """
+    if units not in DOSES:
+        raise MeasureError(f"units: got {units!r}; allowed are {', '.join(DOSES)}")
+    check_same_geometry(image, regions.image)
+    voxel_ml = float(np.prod(image.spacing_mm)) / 1000.0
+    rows = []
+    for label, site in zip(regions.labels["label"], regions.labels["site_id"], strict=True):
+        inside = image.values[regions.image.values == label] * DOSES[units]
+        if not np.isfinite(inside).all() or not inside.mean() > 0:
+            raise MeasureError(
+                f"{image.name}: region {site} has a mean dose of {inside.mean():g} Gy; it must be "
+                "finite and above 0"
+            )
+        rows.append(
+            {
+                "absorbed_dose_gy": inside.mean(),
+                "d90_gy": np.quantile(inside, 0.1),
+                "volume_ml": inside.size * voxel_ml,
+            }
+        )
+    return pd.concat([regions.labels, pd.DataFrame(rows)], axis=1)
 
 
 def site_activity(

@@ -3,11 +3,14 @@
 from bayesdose.simulate.cohort import dose_cohort
 from bayesdose.simulate.parameters import MechanismParameters, SiteKind
 from bayesdose.simulate.regression import RegressionParameters, draw_regression_doses
+from bayesdose.simulate.volume import Phantom, pet_volume
 
 __all__ = [
     "MechanismParameters",
+    "Phantom",
     "RegressionParameters",
     "SiteKind",
     "dose_cohort",
     "draw_regression_doses",
+    "pet_volume",
 ]

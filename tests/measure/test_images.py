@@ -184,3 +184,17 @@ def test_refused(affine, label_map, regions, change, words):
         measure.site_activity(Image(label_map * 0.0, affine), regions, units="Bq/mL")
     with pytest.raises(MeasureError, match="from 0"):
         measure.site_activity({-2.0: Image(label_map * 1.0, affine)}, regions, units="Bq/mL")
+
+
+def test_dose_of_regions(affine, label_map, regions):
+    dose = np.where(label_map == 1, 3.0, 0.1)
+    dose[label_map == 3] = np.arange(1.0, 19.0)
+    found = measure.region_dose(Image(dose, affine), regions, units="Gy")
+    assert found["absorbed_dose_gy"].tolist() == pytest.approx([3.0, 9.5])
+    assert found["d90_gy"].tolist() == pytest.approx([3.0, 2.7])
+    in_mgy = measure.region_dose(Image(dose * 1000, affine), regions, units="mGy")
+    pd.testing.assert_frame_equal(in_mgy, found)
+    with pytest.raises(MeasureError, match="allowed are Gy, mGy"):
+        measure.region_dose(Image(dose, affine), regions, units="cGy/s")
+    with pytest.raises(MeasureError, match="region K1 has a mean dose of 0"):
+        measure.region_dose(Image(dose * 0, affine), regions, units="Gy")
