@@ -108,7 +108,8 @@ def completions_of_others(
     spec : ModelSpec
         The model.
     seed : int
-        Seed; the training table is completed as `completions` does.
+        Seed; the training table is completed as `completions` does, unless a column that is
+        positive in training is not so here, and then keeps its own scale.
     repeats : int
         Completions of the other rows for each of the training table; one where they have no gaps.
 

@@ -1,11 +1,12 @@
 """From scans, activity and blood to columns of the site table: numbers with units in and out."""
 
+from typing import TYPE_CHECKING, Any
+
 from bayesdose.measure.absorbed_dose import (
     absorbed_dose,
     absorbed_dose_by_s_table,
     absorbed_dose_draws,
 )
-from bayesdose.measure.harmonise import ComBat
 from bayesdose.measure.images import (
     Image,
     Regions,
@@ -51,6 +52,9 @@ from bayesdose.measure.uptake import (
     uptake_features,
     whole_body,
 )
+
+if TYPE_CHECKING:
+    from bayesdose.measure.harmonise import ComBat
 
 __all__ = [
     "ComBat",
@@ -99,3 +103,12 @@ __all__ = [
     "whole_body",
     "within_subject_cv",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load ComBat when it is asked for: it alone needs scikit-learn."""
+    if name == "ComBat":
+        from bayesdose.measure.harmonise import ComBat
+
+        return ComBat
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
