@@ -110,7 +110,7 @@ def plot_coverage(
             markersize=7,
             color=colour,
             markeredgecolor="white",
-            label=f"{style.plain(style.words(tissue))}\n"
+            label=f"{style.label(style.words(tissue))}\n"
             f"{first['n_sites']} sites, {first['n_patients']} patients",
         )
     panel.set_xlim(0.4, 1.02)

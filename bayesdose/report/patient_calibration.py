@@ -73,7 +73,10 @@ def plot_patient_calibration(
     Axes
     """
     data = patient_calibration_data(validation, prob=prob)
-    (panel,) = style.panels(1, ax, size=(7.2, 1.4 + 0.34 * len(data)))
+    labels = [_label(row) for row in data.itertuples()]
+    # the title's note needs the panel's width, whatever the labels take
+    width = 7.2 + 0.08 * max(0, max(map(len, labels)) - 14)
+    (panel,) = style.panels(1, ax, size=(width, 1.4 + 0.34 * len(data)))
     y = np.arange(len(data))[::-1]
     panel.hlines(y, data["lower"], data["upper"], color=style.PALE, linewidth=9)
     panel.axvline(1.0, color=style.GREY, linewidth=1)
@@ -91,7 +94,7 @@ def plot_patient_calibration(
         )
     values = data[["chi2_per_site", "lower", "upper"]].to_numpy()
     style.log_ticks(panel, "x", *style.log_limits(np.maximum(values, 0.02)))
-    panel.set_yticks(y, [_label(row) for row in data.itertuples()])
+    panel.set_yticks(y, labels)
     panel.set_ylim(-0.7, len(data) - 0.3)
     panel.grid(visible=False, axis="y")
     for at, p_value in zip(y, data["p_value"], strict=True):
@@ -117,4 +120,4 @@ def plot_patient_calibration(
 
 def _label(row: object) -> str:
     patient, n = getattr(row, "patient_id", ""), int(getattr(row, "n_sites", 0))
-    return f"{style.plain(str(patient))}  ({n} site{'s' if n != 1 else ''})"
+    return f"{style.label(str(patient))}  ({n} site{'s' if n != 1 else ''})"

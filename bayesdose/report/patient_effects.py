@@ -107,12 +107,12 @@ def plot_patient_effects(
         )
         style.log_ticks(panel, "x", *limits)
         panel.set_ylim(-0.7, len(patients) - 0.3)
-        shown = [style.plain(str(patient)) for patient in patients]
+        shown = [style.label(str(patient)) for patient in patients]
         panel.set_yticks(y, shown if place % style.MAX_COLUMNS == 0 else [""] * len(shown))
         panel.grid(visible=False, axis="y")
         tissue, _, column = label.partition(":")
         what = "intercept" if column == "Intercept" else f"slope of {column}"
         unit = "" if column == "Intercept" else f" per unit of {column}"
-        panel.set_xlabel(style.plain(f"factor on the dose{unit}"))
+        panel.set_xlabel(style.literal(f"factor on the dose{unit}"))
         style.title(panel, style.words(tissue), f"{what}; 50 and {100 * hdi_prob:g} % HDI")
     return axes

@@ -38,7 +38,7 @@ PALE = "#E4E4E4"
 DPI = 150
 MAX_COLUMNS = 3
 #: Characters of a label.
-_LONGEST = 40
+_LONGEST = 24
 # Decades up to which an axis has these multiples of the powers of 10 as its ticks.
 _TICKS = (
     (1.0, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)),
@@ -96,8 +96,24 @@ def words(tissue: str) -> str:
     return tissue.replace("_", " ") or "all sites"
 
 
-def plain(text: str) -> str:
-    """Text of a table as a label: dollar signs are dollars, and no label fills the picture.
+def literal(text: str) -> str:
+    """Text in which dollar signs are dollars and not the ends of a formula.
+
+    Parameters
+    ----------
+    text : str
+        Such as a title with the name of a tissue.
+
+    Returns
+    -------
+    str
+        Escaped for matplotlib.
+    """
+    return text.replace("$", r"\$")
+
+
+def label(text: str) -> str:
+    """Label of a table as a picture shows it: literal, and too short to fill the picture.
 
     Parameters
     ----------
@@ -107,10 +123,9 @@ def plain(text: str) -> str:
     Returns
     -------
     str
-        At most 40 characters, escaped for matplotlib.
+        At most 24 characters, escaped for matplotlib.
     """
-    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-    return short.replace("$", r"\$")
+    return literal(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
 
 
 def panels(
@@ -191,10 +206,10 @@ def title(ax: Axes, main: str, note: str = "") -> None:
     note : str
         One line of figures; empty for none.
     """
-    ax.set_title(plain(main), loc="left", fontsize=11, fontweight="bold", pad=20 if note else 7)
+    ax.set_title(literal(main), loc="left", fontsize=11, fontweight="bold", pad=20 if note else 7)
     if note:
         ax.annotate(
-            note.replace("$", r"\$"),
+            literal(note),
             (0, 1),
             xytext=(0, 6),
             xycoords="axes fraction",

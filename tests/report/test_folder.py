@@ -64,5 +64,5 @@ def test_labels_are_text_and_not_formulas(sites, tmp_path):
     )
     assert len(scores)
     assert (tmp_path / "new" / "r" / "figures" / "patient_effects.png").is_file()
-    assert style.plain("$a$") == r"\$a\$"
-    assert len(style.plain("x" * 121)) == 40
+    assert style.label("$a$") == r"\$a\$"
+    assert len(style.label("x" * 121)) == 24
