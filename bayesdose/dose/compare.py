@@ -9,7 +9,6 @@ predicted by the model that is best among the other patients,
 """
 
 import logging
-import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayesdose._progress import shows_bar
 from bayesdose.dose.leave_one_out import LeaveOneOut, fold_labels
 from bayesdose.dose.model import DoseModel
 from bayesdose.dose.prediction import needs_training
@@ -259,8 +259,8 @@ def _choices(
 ) -> pd.DataFrame:
     from tqdm.auto import tqdm
 
-    hidden = not sys.stderr.isatty() if progress is None else not progress
     rows = []
+    hidden = not shows_bar(progress)
     for label in tqdm(scored.index, desc="nested leave-one-patient-out", disable=hidden):
         inner = {}
         for name, model in models.items():

@@ -369,6 +369,24 @@ def learn(
     return encoding, rows
 
 
+def patients_per_tissue(encoding: Encoding, rows: Rows) -> list[int]:
+    """Patients with each tissue; 1 for a tissue without any, whose priors no data meet.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Learnt model.
+    rows : Rows
+        Training rows.
+
+    Returns
+    -------
+    list of int
+    """
+    codes = range(len(encoding.tissues))
+    return [max(1, len(set(rows.patient[rows.tissue == k]))) for k in codes]
+
+
 def tissues_of(frame: pd.DataFrame, spec: ModelSpec) -> tuple[str, ...]:
     """Tissues of the training table, in the order of the formulas or of appearance.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bayesdose.dose.conditional import patient_gram
-from bayesdose.dose.design import Rows
+from bayesdose.dose.design import Rows, patients_per_tissue
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.training import Fitted, Training, build_domain
 
@@ -120,7 +120,7 @@ def _with_moments(training: Training, draws: Draws) -> Draws:
     from bayesdose.dose.collapsed import hyper
 
     encoding, rows = training.encoding, training.rows
-    n_patients = [len(set(rows.patient[rows.tissue == k])) for k in range(len(encoding.tissues))]
+    n_patients = patients_per_tissue(encoding, rows)
     space = hyper.build(encoding, n_patients)
     collapses = encoding.spec.likelihood == "lognormal" and not encoding.spec.censored
     if not collapses or space.local or space.shrinkage:

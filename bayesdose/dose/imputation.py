@@ -7,7 +7,6 @@ without it. A value that belongs to a patient and cycle is imputed once for that
 """
 
 import logging
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesdose._progress import shows_bar
 from bayesdose.dose import design
 from bayesdose.dose.completion import (
     IMPUTATIONS,
@@ -259,7 +259,7 @@ class _Ready:
 
 
 def _shown(labels: list[str], progress: bool | None) -> Iterable[str]:
-    if sys.stderr.isatty() if progress is None else progress:
+    if shows_bar(progress):
         from tqdm import tqdm
 
         return tqdm(labels, desc="imputing without", unit="fold")

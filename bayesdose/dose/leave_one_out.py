@@ -422,7 +422,7 @@ def _fold(
         # the rows that no fold can predict leave the table; patients keep their codes
         kept = shared_rows.take(~lost)
         own = engine.prepare(encoding, kept, problem.device.platform)
-    space = hyper.build(encoding, engine.patients_by_tissue(encoding, rows.take(~held)))
+    space = hyper.build(encoding, design.patients_per_tissue(encoding, rows.take(~held)))
     mean = np.asarray(space.means)
     # folds may differ in their prior means; what else they differ in is compiled for them
     if lost.any() or replace(space, means=problem.space.means) != problem.space:

@@ -179,7 +179,7 @@ def prior_predictive(
         encoding, rows = design.learn(clean, spec)
     else:
         encoding, rows = fitted.encoding, fitted.encoding.rows(clean)
-    n_patients = [len(set(rows.patient[rows.tissue == k])) for k in range(len(encoding.tissues))]
+    n_patients = design.patients_per_tissue(encoding, rows)
     found = prior_draws(encoding, n_patients, draws, rng)
     log_dose = log_dose_draws(
         encoding, found, rows, kind="new_patient", target="true", measured={}, rng=rng

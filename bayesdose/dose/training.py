@@ -347,9 +347,7 @@ def build_domain(training: Training) -> Domain:
 
 def _drop(frame: pd.DataFrame, spec: ModelSpec) -> tuple[pd.DataFrame, dict[str, int]]:
     tissues = design.tissues_of(frame, spec)
-    code = np.zeros(len(frame), int)
-    if spec.by is not None:
-        code = frame[spec.by].astype(str).map({t: k for k, t in enumerate(tissues)}).to_numpy(int)
+    code = design.tissue_codes(frame, spec, tissues)
     missing = covariates.missing_covariates(frame, spec, tissues, code)
     gone = np.zeros(len(frame), bool)
     for mask in missing.values():

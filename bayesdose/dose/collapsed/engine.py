@@ -19,7 +19,7 @@ from bayesdose.dose.collapsed.density import Fold
 from bayesdose.dose.collapsed.grams import Statistics, statistics
 from bayesdose.dose.collapsed.hyper import Hyper, HyperSpace
 from bayesdose.dose.collapsed.proposal import Proposal, Weighted
-from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.design import Encoding, Rows, patients_per_tissue
 from bayesdose.dose.posterior import resample
 from bayesdose.errors import ConfigError, DeviceError
 
@@ -177,30 +177,12 @@ def prepare(encoding: Encoding, rows: Rows, device: str = "cpu") -> Problem:
     Problem
     """
     place = find_device(device)
-    space = hyper.build(encoding, patients_by_tissue(encoding, rows))
+    space = hyper.build(encoding, patients_per_tissue(encoding, rows))
     with double_precision(place):
         found = statistics(rows, encoding.cycle_effect, encoding.site_effect)
         on_device = jax.tree.map(jnp.asarray, found)
         counts = jnp.asarray(np.bincount(rows.patient, minlength=len(rows.patients)).astype(float))
     return Problem(space, on_device, counts, place)
-
-
-def patients_by_tissue(encoding: Encoding, rows: Rows) -> list[int]:
-    """Patients with each tissue; 1 for a tissue without any, whose priors no data meet.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Learnt model.
-    rows : Rows
-        Training rows.
-
-    Returns
-    -------
-    list of int
-    """
-    codes = range(len(encoding.tissues))
-    return [max(1, len(set(rows.patient[rows.tissue == k]))) for k in codes]
 
 
 def explore(

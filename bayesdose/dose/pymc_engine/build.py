@@ -17,7 +17,7 @@ import pytensor.tensor as pt
 
 from bayesdose.dose.collapsed import hyper
 from bayesdose.dose.collapsed.hyper import HyperSpace
-from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.design import Encoding, Rows, patients_per_tissue
 from bayesdose.dose.pymc_engine import priors
 from bayesdose.dose.pymc_engine.likelihood import observe
 from bayesdose.errors import SiteTableError
@@ -77,23 +77,6 @@ def build_model(encoding: Encoding, rows: Rows, *, data_containers: bool = False
         scale = residual_sd[hold("tissue_code", rows.tissue)]
         observe(encoding.spec.likelihood, rows, mean, scale, hold)
     return model
-
-
-def patients_per_tissue(encoding: Encoding, rows: Rows) -> list[int]:
-    """Number of patients with each tissue.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Learnt model.
-    rows : Rows
-        Training rows.
-
-    Returns
-    -------
-    list of int
-    """
-    return [len(set(rows.patient[rows.tissue == k])) for k in range(len(encoding.tissues))]
 
 
 def _check_measured(rows: Rows) -> None:

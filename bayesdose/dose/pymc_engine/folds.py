@@ -5,13 +5,13 @@ model that is already compiled.
 """
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from bayesdose._progress import shows_bar
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.pymc_engine.convergence import log_mean_exp, worst_rhat
@@ -170,7 +170,7 @@ def _failed(label: str, error: str) -> FoldResult:
 def _shown(
     work: Iterator[tuple[int, FoldResult]], n: int, progress: bool | None
 ) -> Iterator[tuple[int, FoldResult]]:
-    if sys.stderr.isatty() if progress is None else progress:
+    if shows_bar(progress):
         from tqdm import tqdm
 
         yield from tqdm(work, total=n, desc="refitting without", unit="fold")

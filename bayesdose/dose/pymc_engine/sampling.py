@@ -1,7 +1,6 @@
 """NUTS on the full model by nutpie, PyMC or NumPyro, and its draws as plain arrays."""
 
 import os
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from bayesdose._progress import shows_bar
 from bayesdose.dose.collapsed import hyper
-from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.design import Encoding, Rows, patients_per_tissue
 from bayesdose.dose.posterior import CHAINS, Draws
-from bayesdose.dose.pymc_engine.build import build_model, patients_per_tissue
+from bayesdose.dose.pymc_engine.build import build_model
 from bayesdose.errors import ConfigError
 
 SAMPLERS = ("nutpie", "pymc", "numpyro")
@@ -102,7 +102,7 @@ def sample(
         divide into the chains.
     """
     _check(encoding, rows, draws, sampler)
-    bar = sys.stderr.isatty() if progress is None else progress
+    bar = shows_bar(progress)
     per_chain = draws // CHAINS
     begin = time.perf_counter()
     if sampler == "nutpie":

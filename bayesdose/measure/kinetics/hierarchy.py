@@ -90,7 +90,7 @@ def sample_population(
         slow, fast = rates(e, uptake[scans.tissue] + uptake_sd[scans.tissue] * f, decay, jnp)
         shape = log_shape(slow[scans.region], fast[scans.region], scans.time_h, jnp)
         variance = noise**2 + scans.noise_var
-        numpyro.factor("y", _contrasts(scans.log_activity - shape, variance, membership, jnp).sum())
+        numpyro.factor("y", _contrasts(scans.log_activity - shape, variance, membership).sum())
 
     with jax.enable_x64(True):
         mcmc = MCMC(
@@ -110,10 +110,12 @@ def sample_population(
     return Population(flat, r_hat, divergences)
 
 
-def _contrasts(residual: Any, variance: Any, membership: Any, xp: Any = np) -> Any:
+def _contrasts(residual: Any, variance: Any, membership: Any) -> Any:
     """Log density of each region's residuals with its flat level integrated out."""
+    import jax.numpy as jnp
+
     weight = membership / variance
     total = weight.sum(1)
     level = (weight @ residual) / total
     square = membership @ (residual**2 / variance) - total * level**2
-    return -0.5 * (membership @ xp.log(variance) + xp.log(total) + square)
+    return -0.5 * (membership @ jnp.log(variance) + jnp.log(total) + square)

@@ -11,12 +11,12 @@ log A_s is flat and integrated out. The population is sampled by NUTS; a region 
 integrated on a grid of (T_eff, T_up) under each draw of it, so that one scan moves what it can.
 """
 
-import sys
 import warnings
 
 import numpy as np
 import pandas as pd
 
+from bayesdose._progress import shows_bar
 from bayesdose.errors import MeasureError, NotFittedError
 from bayesdose.measure._numbers import Floats
 from bayesdose.measure.kinetics.hierarchy import sample_population
@@ -107,7 +107,7 @@ class PopulationKinetics:
             len(self.tissues_),
             self._decay,
             random_seed,
-            sys.stderr.isatty() if progress is None else progress,
+            shows_bar(progress),
         )
         if found.r_hat > MAX_R_HAT or found.divergences > MAX_DIVERGENT * len(found.draws["noise"]):
             warnings.warn(
@@ -143,14 +143,12 @@ class PopulationKinetics:
         lower, median, upper = np.exp(np.quantile(log_tia, [tails[0], 0.5, tails[1]], axis=0))
         relative = np.exp(log_tia - log_tia.max(0))
         return scans.keys.to_frame(index=False).assign(
-            **{
-                "n_scans": np.bincount(scans.region),
-                "tia_mbq_h": median,
-                "tia_cv": relative.std(0) / relative.mean(0),
-                "lower": lower,
-                "upper": upper,
-                "effective_half_life_h": np.exp(np.median(log_half_life, axis=0)),
-            }
+            n_scans=np.bincount(scans.region),
+            tia_mbq_h=median,
+            tia_cv=relative.std(0) / relative.mean(0),
+            lower=lower,
+            upper=upper,
+            effective_half_life_h=np.exp(np.median(log_half_life, axis=0)),
         )
 
     def tia_draws(self, new: pd.DataFrame, *, random_seed: int = 1) -> pd.DataFrame:

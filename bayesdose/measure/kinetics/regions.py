@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from bayesdose.measure._numbers import Floats
-from bayesdose.measure.kinetics.shape import Scans, level_of, log_shape, rates
+from bayesdose.measure.kinetics.shape import Scans, log_density_of_contrasts, log_shape, rates
 
 #: Draws of the population that regions are integrated under.
 DRAWS = 400
@@ -129,7 +129,8 @@ def _log_likelihood(scans: Scans, region: int, noise: Floats, grid: _Grid, decay
     mine = scans.region == region
     shape = log_shape(slow[..., None], fast[..., None], scans.time_h[mine])
     residual = (scans.log_activity[mine] - shape).reshape(-1, mine.sum())
-    log_density, _, _ = level_of(residual, noise[:, None] ** 2 + scans.noise_var[mine])
+    variance = noise[:, None] ** 2 + scans.noise_var[mine]
+    log_density = log_density_of_contrasts(residual, variance)
     return log_density.reshape(len(noise), len(grid.half_life), len(grid.uptake))
 
 

@@ -80,7 +80,7 @@ def log_shape(slow: Any, fast: Any, time_h: Any, xp: Any = np) -> Any:
     return -slow * time_h + xp.log(-xp.expm1(-(fast - slow) * time_h))
 
 
-def level_of(residual: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
+def log_density_of_contrasts(residual: Floats, variance: Floats) -> Floats:
     """Log density of one region's residuals with a flat level integrated out.
 
     Parameters
@@ -92,14 +92,12 @@ def level_of(residual: Floats, variance: Floats) -> tuple[Floats, Floats, Floats
 
     Returns
     -------
-    log_density : ndarray of shape (S, G)
+    ndarray of shape (S, G)
         Up to a constant.
-    level, total : ndarray of shape (S, G) and (S, 1)
-        Mean and precision of log A.
     """
     weight = 1.0 / variance
     total = weight.sum(1, keepdims=True)
     level = weight @ residual.T / total
     square = weight @ (residual**2).T - total * level**2
     constant = np.log(variance).sum(1, keepdims=True) + np.log(total)
-    return -0.5 * (constant + square), level, total
+    return -0.5 * (constant + square)

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesdose.errors import MeasureError
-from bayesdose.measure._numbers import numbers
+from bayesdose.measure._numbers import Floats, numbers
 from bayesdose.measure.kinetics.points import Points, check_points
+
+#: Gauss-Hermite quadrature of a standard normal.
+_NODE, _WEIGHT = np.polynomial.hermite_e.hermegauss(41)
+_WEIGHT = _WEIGHT / _WEIGHT.sum()
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,9 @@ def hanscheid(
     points = _one(time_h, activity_mbq, decay_corrected, radionuclide, activity_cv)
     (time,), (activity,) = points.time_h, points.activity_mbq
     spread = _log_sd(half_life_log_sd)
-    node, weight = np.polynomial.hermite_e.hermegauss(41)
-    x = np.exp(np.log(1.0 / np.log(2.0)) + spread * node)
+    x = np.exp(np.log(1.0 / np.log(2.0)) + spread * _NODE)
     log_ratio = np.log(2.0 * x) - x * np.log(2.0)
-    mean = (weight * log_ratio).sum() / weight.sum()
-    variance = (weight * (log_ratio - mean) ** 2).sum() / weight.sum()
-    return SinglePoint(float(activity * 2.0 * time / np.log(2.0)), _cv(points, variance))
+    return SinglePoint(float(activity * 2.0 * time / np.log(2.0)), _cv(points, log_ratio))
 
 
 def madsen(
@@ -145,12 +146,9 @@ def madsen(
     )
     rate = np.log(2.0) / half_life
     spread = _log_sd(half_life_log_sd)
-    node, weight = np.polynomial.hermite_e.hermegauss(41)
-    true_rate = np.maximum(rate * np.exp(-spread * node), points.decay_rate)
+    true_rate = np.maximum(rate * np.exp(-spread * _NODE), points.decay_rate)
     log_tia = true_rate * time - np.log(true_rate)
-    mean = (weight * log_tia).sum() / weight.sum()
-    variance = (weight * (log_tia - mean) ** 2).sum() / weight.sum()
-    return SinglePoint(float(activity * np.exp(rate * time) / rate), _cv(points, variance))
+    return SinglePoint(float(activity * np.exp(rate * time) / rate), _cv(points, log_tia))
 
 
 def _one(
@@ -180,7 +178,10 @@ def _log_sd(half_life_log_sd: float | None) -> float:
     return float(numbers(half_life_log_sd, "half_life_log_sd", "", least=0.0))
 
 
-def _cv(points: Points, variance: float) -> float:
+def _cv(points: Points, log_values: Floats) -> float:
+    """Of the activity, and of a logarithm at the quadrature's nodes."""
+    mean = _WEIGHT @ log_values
+    variance = _WEIGHT @ (log_values - mean) ** 2
     if points.cv is None or np.isnan(variance):
         return float("nan")
     return float(np.sqrt(np.expm1(np.log1p(points.cv[0] ** 2) + variance)))

@@ -9,6 +9,7 @@ from scipy import special, stats
 
 from bayesdose.dose import design
 from bayesdose.dose.collapsed import hyper
+from bayesdose.dose.design import patients_per_tissue
 from bayesdose.dose.priors import (
     LKJ,
     R2D2,
@@ -21,7 +22,7 @@ from bayesdose.dose.priors import (
     StudentT,
 )
 from bayesdose.dose.pymc_engine import priors
-from bayesdose.dose.pymc_engine.build import build_model, patients_per_tissue
+from bayesdose.dose.pymc_engine.build import build_model
 from bayesdose.dose.spec import ModelSpec
 
 FORMULA = {"tumour": "uptake + volume", "kidney": "uptake"}
