@@ -126,7 +126,8 @@ def mixture_problems(
         ]
         if len(counts) > 1 and name not in mixed_ok:
             mixture = ", ".join(f"{value} ({n})" for value, n in counts.items())
-            allowed = "one value; or use the column in the formula or in group_effects"
+            way_out = column.hint or "or use the column in the formula or in group_effects"
+            allowed = f"one value; {way_out}"
             found.append(Problem(-1, name, mixture, allowed))
     return found
 

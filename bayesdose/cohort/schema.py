@@ -40,7 +40,7 @@ class Column:
     check : str, optional
         Name of the range check, one of `CHECKS`.
     hint : str
-        What a value beyond ``low`` or ``high`` most likely is.
+        What a value beyond ``low`` or ``high`` most likely is; of an unmixed column, the way out.
     whole : bool
         Only whole numbers are allowed.
     per_cycle : bool
@@ -121,7 +121,22 @@ COLUMNS = (
     Column("tumour_to_*", "number", "uptake of the lesion over that of an organ", above=0),
     Column("glcm_n_voxels", "number", "voxels behind the texture features", at_least=0),
     Column("glcm_below_guard", "flag", "whether the region is too small for texture"),
+    Column(
+        "glcm_settings",
+        "label",
+        "how the texture features were made",
+        unmixed=True,
+        hint="make all features with one setting, or leave the glcm columns out",
+    ),
     Column("glcm_*", "number", "texture feature, IBSI name in snake case"),
+    Column(
+        "ibsi_settings",
+        "label",
+        "how the other IBSI features were made",
+        unmixed=True,
+        hint="make all features with one setting, or leave the ibsi columns out",
+    ),
+    Column("ibsi_*", "number", "other image feature by its IBSI code"),
     Column(
         "egfr_ml_min_1p73m2",
         "number",

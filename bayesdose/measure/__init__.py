@@ -7,14 +7,19 @@ from bayesdose.measure.absorbed_dose import (
     absorbed_dose_by_s_table,
     absorbed_dose_draws,
 )
+from bayesdose.measure.delta import delta_features
+from bayesdose.measure.ibsi import ibsi_features
 from bayesdose.measure.images import (
     Image,
     Regions,
+    Scan,
     read_image,
     read_regions,
     region_dose,
+    region_texture,
     region_uptake,
     site_activity,
+    suv_image,
 )
 from bayesdose.measure.kinetics import (
     PopulationKinetics,
@@ -62,6 +67,7 @@ __all__ = [
     "PopulationKinetics",
     "RecoveryCurve",
     "Regions",
+    "Scan",
     "SinglePoint",
     "TimeActivityFit",
     "absorbed_dose",
@@ -74,6 +80,7 @@ __all__ = [
     "creatinine_mg_dl",
     "decay_factor",
     "deindexed_egfr",
+    "delta_features",
     "egfr_ckd_epi_2009",
     "egfr_ckd_epi_2021",
     "egfr_mdrd",
@@ -83,6 +90,7 @@ __all__ = [
     "glcm_guard",
     "half_life_h",
     "hanscheid",
+    "ibsi_features",
     "import_features",
     "intraclass_correlation",
     "lean_body_mass",
@@ -91,11 +99,13 @@ __all__ = [
     "read_image",
     "read_regions",
     "region_dose",
+    "region_texture",
     "region_uptake",
     "repeatability_coefficient",
     "s_value_sphere",
     "site_activity",
     "suv_factor",
+    "suv_image",
     "suv_peak",
     "threshold_region",
     "tumour_to_organ",

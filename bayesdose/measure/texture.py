@@ -8,15 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import ndimage
 
 from bayesdose.errors import MeasureError
 from bayesdose.measure._extras import need
-from bayesdose.measure._numbers import numbers
+from bayesdose.measure._numbers import Floats, numbers
 from bayesdose.measure.uptake import around, check_region
 
 #: Below so many voxels, or so many mL, texture mirrors the volume.
 GUARD_VOXELS, GUARD_ML = 64, 5.0
-_MARGIN_MM = 12.0
+#: Surroundings of a region that its features are made with.
+MARGIN_MM = 12.0
+_MOST_LEVELS = 1024
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,13 @@ def glcm_features(
     *,
     bin_width: float | None,
     aggregation: str = "3d_merged",
+    resample_mm: ArrayLike | None = None,
     units: str = "SUV",
 ) -> pd.Series:
     """All 25 IBSI features of the grey-level co-occurrence matrix at distance 1.
 
     Texture depends on every setting: values made with different ones, or with voxels of different
-    sizes, are different columns. Nothing is resampled here.
+    sizes, are different columns. Where scanners differ in their voxels, resample to one size.
 
     Parameters
     ----------
@@ -103,6 +107,9 @@ def glcm_features(
     aggregation : {"3d_merged", "3d_averaged"}
         One matrix for all 13 directions (IBSI IAZD), or the mean of each direction's features
         (ITBB).
+    resample_mm : array-like of shape (3,) or float, mm, optional
+        Voxels to interpolate to linearly, image and region (half of a voxel or more belongs to
+        it); by default the image stays as it is.
     units : str
         Of the image, kept with the settings.
 
@@ -122,27 +129,60 @@ def glcm_features(
     ----------
     Zwanenburg 2020, Radiology 295:328, doi 10.1148/radiol.2020191145 (the DOI from memory).
     """
+    out = glcm_or_missing(
+        image,
+        mask,
+        spacing_mm,
+        bin_width=bin_width,
+        aggregation=aggregation,
+        resample_mm=resample_mm,
+        units=units,
+    )
+    if out.isna().any():
+        raise MeasureError(
+            f"the region of {np.count_nonzero(mask)} voxels has no pair of neighbours of which "
+            "features could be made"
+        )
+    return out
+
+
+def glcm_or_missing(
+    image: ArrayLike,
+    mask: ArrayLike,
+    spacing_mm: ArrayLike,
+    *,
+    bin_width: float | None,
+    aggregation: str,
+    resample_mm: ArrayLike | None,
+    units: str,
+) -> pd.Series:
+    """Features as of `glcm_features`, missing where a region is too small for them.
+
+    Parameters
+    ----------
+    image, mask, spacing_mm, bin_width, aggregation, resample_mm, units
+        As there.
+
+    Returns
+    -------
+    pandas.Series
+        As there, or NaN.
+    """
     values, region, spacing = check_region(image, mask, spacing_mm)
     if aggregation not in AGGREGATIONS:
         raise MeasureError(
             f"aggregation: got {aggregation!r}; allowed are {', '.join(AGGREGATIONS)}"
         )
     need("mirp", "texture")
-    reach = np.ceil(_MARGIN_MM / spacing).astype(int)
-    values, region = around(values, region, reach)
-    levels = _levels(values, region, bin_width)
-    method, suffix, code = AGGREGATIONS[aggregation]
-    found = _by_mirp(levels, region, method)
-    out = pd.Series({f.name: float(found[f"{f.mirp}_d1_{suffix}"]) for f in FEATURES})
-    if out.isna().any():
-        raise MeasureError(
-            f"the region of {int(region.sum())} voxels has no pair of neighbours of which features "
-            "could be made"
-        )
-    width = "levels as they are" if bin_width is None else f"bins of {bin_width:g} {units} from 0"
-    sizes = " x ".join(f"{size:.4g}" for size in spacing)
-    out.attrs["glcm_settings"] = (
-        f"{width}; distance 1; {aggregation} ({code}); voxels {sizes} mm, not resampled"
+    values, region, size = surroundings(values, region, spacing, resample_mm)
+    out = pd.Series(np.nan, index=[f.name for f in FEATURES])
+    if region.any():
+        levels = grey_levels(values, region, bin_width)
+        method, suffix, _ = AGGREGATIONS[aggregation]
+        found = _by_mirp(levels, region, method)
+        out = pd.Series({f.name: float(found[f"{f.mirp}_d1_{suffix}"]) for f in FEATURES})
+    out.attrs["glcm_settings"] = settings_text(
+        bin_width, units, aggregation, size, resample_mm is not None
     )
     return out
 
@@ -174,7 +214,7 @@ def glcm_guard(mask: ArrayLike, spacing_mm: ArrayLike) -> pd.Series:
 
 
 def import_features(
-    table: pd.DataFrame, *, source: str, aggregation: str = "3d_merged"
+    table: pd.DataFrame, *, source: str, settings: str, aggregation: str = "3d_merged"
 ) -> pd.DataFrame:
     """Rename another program's co-occurrence features by their IBSI definition.
 
@@ -185,6 +225,9 @@ def import_features(
     source : {"mirp", "pyradiomics"}
         pyradiomics averages over directions, and its bins lie at multiples of their width, which
         is not IBSI's fixed bin size.
+    settings : str
+        How they were made: units, bin width, distance, resampling. It becomes the column
+        ``glcm_settings``; tables with different ones are not mixed.
     aggregation : {"3d_merged", "3d_averaged"}
         Which of mirp's columns.
 
@@ -196,8 +239,13 @@ def import_features(
     Raises
     ------
     MeasureError
-        When the source is unknown, or no feature is found.
+        When the source is unknown, no feature is found, or settings are not stated.
     """
+    if not isinstance(settings, str) or not settings.strip():
+        raise MeasureError(
+            "settings: say how the features were made (units, bin width, distance, resampling); "
+            f"got {settings!r}"
+        )
     if source == "mirp":
         suffix = AGGREGATIONS[aggregation][1]
         names = {f"{f.mirp}_d1_{suffix}": f for f in FEATURES}
@@ -217,11 +265,105 @@ def import_features(
             f"no co-occurrence feature of {source} among the columns {list(table.columns)[:5]} ..."
         )
     out = table.rename(columns={column: feature.name for column, feature in found.items()})
+    out["glcm_settings"] = f"{source}: {settings.strip()}"
     out.attrs["features"] = {feature.name: feature.ibsi for feature in found.values()}
     return out
 
 
-def _levels(values: np.ndarray, region: np.ndarray, bin_width: float | None) -> np.ndarray:
+def surroundings(
+    values: Floats, region: np.ndarray, spacing: Floats, resample_mm: ArrayLike | None
+) -> tuple[Floats, np.ndarray, Floats]:
+    """Cut an image to a region and 12 mm about it, in voxels of the size wanted.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n1, n2, n3)
+        Image.
+    region : ndarray of bool of shape (n1, n2, n3)
+        Region.
+    spacing : ndarray of shape (3,), mm
+        Size of a voxel.
+    resample_mm : array-like of shape (3,) or float, mm, or None
+        Size wanted.
+
+    Returns
+    -------
+    values, region : ndarray
+        Of one smaller shape.
+        The region may have no voxel left.
+    spacing : ndarray of shape (3,), mm
+    """
+    values, region = around(values, region, np.ceil(MARGIN_MM / spacing).astype(int))
+    if resample_mm is None:
+        return values, region, spacing
+    size = np.broadcast_to(numbers(resample_mm, "resample_mm", "mm", above=0.0, most=20.0), (3,))
+    shape = np.ceil(np.array(values.shape) * spacing / size).astype(int)
+    # IBSI: the centres of both grids coincide
+    places = [
+        ((np.arange(m) - (m - 1) / 2) * new + (n - 1) / 2 * old) / old
+        for m, new, n, old in zip(shape, size, values.shape, spacing, strict=True)
+    ]
+    grid = np.meshgrid(*places, indexing="ij")
+    values = ndimage.map_coordinates(values, grid, order=1, mode="nearest")
+    share = ndimage.map_coordinates(region.astype(float), grid, order=1, mode="nearest")
+    return values, share >= 0.5, size
+
+
+def settings_text(
+    bin_width: float | None,
+    units: str,
+    aggregation: str,
+    spacing_mm: Floats,
+    resampled: bool,
+) -> str:
+    """Say in one line how features were made, for the table.
+
+    Parameters
+    ----------
+    bin_width : float or None
+        Of grey levels.
+    units : str
+        Of the image.
+    aggregation : str
+        One of `AGGREGATIONS`.
+    spacing_mm : ndarray of shape (3,), mm
+        Size of a voxel.
+    resampled : bool
+        Whether it is not that of the image.
+
+    Returns
+    -------
+    str
+    """
+    width = "levels as they are" if bin_width is None else f"bins of {bin_width:g} {units} from 0"
+    sizes = " x ".join(f"{size:.4g}" for size in spacing_mm)
+    code = AGGREGATIONS[aggregation][2]
+    how = "resampled linearly" if resampled else "not resampled"
+    return f"{width}; distance 1; {aggregation} ({code}); voxels {sizes} mm, {how}"
+
+
+def grey_levels(values: Floats, region: np.ndarray, bin_width: float | None) -> Floats:
+    """Cut intensities into grey levels from 1.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n1, n2, n3)
+        Intensities.
+    region : ndarray of bool of shape (n1, n2, n3)
+        Where they matter.
+    bin_width : float or None
+        As for `glcm_features`.
+
+    Returns
+    -------
+    ndarray of shape (n1, n2, n3)
+        Levels, 1 outside the region.
+
+    Raises
+    ------
+    MeasureError
+        When intensities are below 0, no whole numbers where they should be, or of too many levels.
+    """
     inside = values[region]
     if bin_width is None:
         if (inside != np.round(inside)).any() or inside.min() < 1:
@@ -245,13 +387,10 @@ def _levels(values: np.ndarray, region: np.ndarray, bin_width: float | None) -> 
     return np.where(region, levels, 1.0)
 
 
-_MOST_LEVELS = 1024
-
-
 def _by_mirp(levels: np.ndarray, region: np.ndarray, method: str) -> pd.Series:
     import mirp
 
-    with _quiet():
+    with without_info():
         (found,) = mirp.extract_features(
             image=levels.transpose(2, 1, 0),
             mask=region.astype(np.uint8).transpose(2, 1, 0),
@@ -266,8 +405,13 @@ def _by_mirp(levels: np.ndarray, region: np.ndarray, method: str) -> pd.Series:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without mirp's lines on every region."""
+def without_info() -> Iterator[None]:
+    """Keep mirp's lines on every region off the screen.
+
+    Yields
+    ------
+    None
+    """
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:

@@ -220,6 +220,14 @@ def test_a_protocol_unknown_on_some_rows_is_refused_and_on_all_rows_accepted(sit
     assert set(problems_of(sites)) == {(row, "centre") for row in (20, 21, 30, 31)}
 
 
+def test_texture_made_in_two_ways_is_refused(sites):
+    half = len(sites) // 2
+    mixed = sites.assign(glcm_settings=["bins of 0.5"] * half + ["64 bins"] * (len(sites) - half))
+    with pytest.raises(SiteTableError, match="make all features with one setting"):
+        validate_sites(mixed)
+    validate_sites(sites.assign(glcm_settings="bins of 0.5"))
+
+
 def test_text_and_numbers_mixed_in_labels_would_be_two_patients(sites):
     sites["patient_id"] = pd.Series([7, 7, 7, "7", "7", "7", "7"], index=sites.index, dtype=object)
     assert (None, "patient_id") in problems_of(sites)

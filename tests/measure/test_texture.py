@@ -9,6 +9,7 @@ import pytest
 from bayesdose import measure
 from bayesdose.errors import MeasureError
 from bayesdose.measure.texture import FEATURES
+from bayesdose.measure.uptake import around
 
 pytest.importorskip("mirp")
 
@@ -115,6 +116,39 @@ def test_brute_force(aggregation):
     assert "4 x 4 x 3 mm" in found.attrs["glcm_settings"]
 
 
+def test_resampled_like_mirp(test_data, tmp_path):
+    """On a real crop, against mirp's own interpolation of the surroundings to the same voxels."""
+    mirp, nib = pytest.importorskip("mirp"), pytest.importorskip("nibabel")
+    files = [
+        nib.load(f"{test_data}/sts_pet/STS_002_PET_{kind}.nii.gz") for kind in ("image", "mask")
+    ]
+    spacing = np.array(files[0].header.get_zooms(), float)
+    image, mask = around(
+        files[0].get_fdata(), files[1].get_fdata() > 0, np.ceil(12 / spacing).astype(int)
+    )
+    found = measure.glcm_features(image, mask, spacing, bin_width=0.5, resample_mm=4.0)
+    assert "voxels 4 x 4 x 4 mm, resampled linearly" in found.attrs["glcm_settings"]
+    names = [str(tmp_path / "image.nii"), str(tmp_path / "mask.nii")]
+    for values, name in zip((image, mask.astype(np.uint8)), names, strict=True):
+        nib.Nifti1Image(values, np.diag([*spacing, 1.0])).to_filename(name)
+    (theirs,) = mirp.extract_features(
+        image=names[0],
+        mask=names[1],
+        image_modality="pet",
+        new_spacing=4.0,
+        spline_order=1,
+        anti_aliasing=False,
+        base_feature_families="cm",
+        base_discretisation_method="fixed_bin_size",
+        base_discretisation_bin_width=0.5,
+        resegmentation_intensity_range=[0.0, np.nan],
+        glcm_spatial_method="3d_volume_merge",
+    )
+    for feature in FEATURES:
+        name = f"{feature.mirp}_d1_3d_v_mrg_fbs_w0.5"
+        assert found[feature.name] == pytest.approx(theirs[name].iloc[0], rel=1e-4), name
+
+
 def test_guard():
     mask = np.zeros((10, 10, 10), bool)
     mask[:4, :4, :4] = True
@@ -128,16 +162,20 @@ def test_other_programs():
     theirs = pd.DataFrame(
         {"cm_joint_entr_d1_3d_v_mrg": [2.5], "cm_corr_d1_3d_avg": [0.1], "lesion": ["L1"]}
     )
-    mine = measure.import_features(theirs, source="mirp")
-    assert list(mine) == ["glcm_joint_entropy", "cm_corr_d1_3d_avg", "lesion"]
+    mine = measure.import_features(theirs, source="mirp", settings="SUV, 0.5, 4 mm")
+    names = ["glcm_joint_entropy", "cm_corr_d1_3d_avg", "lesion", "glcm_settings"]
+    assert list(mine) == names
+    assert mine["glcm_settings"].tolist() == ["mirp: SUV, 0.5, 4 mm"]
     assert mine.attrs["features"] == {"glcm_joint_entropy": "TU9B"}
     theirs = pd.DataFrame({"original_glcm_Idm": [0.6], "original_glcm_MCC": [0.3]})
-    mine = measure.import_features(theirs, source="pyradiomics")
-    assert list(mine) == ["glcm_inverse_difference_moment", "original_glcm_MCC"]
+    mine = measure.import_features(theirs, source="pyradiomics", settings="SUV, 0.5")
+    assert list(mine)[:2] == ["glcm_inverse_difference_moment", "original_glcm_MCC"]
     with pytest.raises(MeasureError, match="no co-occurrence feature"):
-        measure.import_features(pd.DataFrame({"a": [1]}), source="mirp")
+        measure.import_features(pd.DataFrame({"a": [1]}), source="mirp", settings="SUV")
     with pytest.raises(MeasureError, match="mirp, pyradiomics"):
-        measure.import_features(theirs, source="lifex")
+        measure.import_features(theirs, source="lifex", settings="SUV")
+    with pytest.raises(MeasureError, match="say how the features were made"):
+        measure.import_features(theirs, source="pyradiomics", settings="")
 
 
 @pytest.mark.parametrize(

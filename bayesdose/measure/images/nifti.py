@@ -1,0 +1,82 @@
+"""Images and label maps from NIfTI files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdose.errors import MeasureError
+from bayesdose.measure.images.image import Image, Regions, placed
+from bayesdose.measure.images.labels import named_regions
+
+
+def read_nifti(path: Path) -> Image:
+    """Read a three-dimensional NIfTI file.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz``.
+
+    Returns
+    -------
+    Image
+        Scaled as the file says.
+
+    Raises
+    ------
+    MeasureError
+        When the file is truncated or no NIfTI, not three-dimensional, or its axes are sheared.
+    """
+    import nibabel as nib
+
+    try:
+        loaded: Any = nib.load(path)
+        values = np.asanyarray(loaded.dataobj)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as err:
+        raise MeasureError(f"{path}: cannot be read as NIfTI, or is truncated ({err})") from err
+    if values.ndim == 4 and values.shape[3] == 1:
+        values = values[..., 0]
+    if values.ndim != 3:
+        raise MeasureError(
+            f"{path}: has shape {values.shape}; give one three-dimensional image a file"
+        )
+    if values.dtype.kind not in "iuf":
+        raise MeasureError(f"{path}: holds {values.dtype}; an image holds one number a voxel")
+    return placed(values, np.asarray(loaded.affine, dtype=np.float64), path.name)
+
+
+def read_label_map(path: Path, labels: pd.DataFrame) -> Regions:
+    """Read a NIfTI label map and give its labels their names.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file of whole numbers, 0 outside every region.
+    labels : pandas.DataFrame
+        Columns label, site_id, tissue; optionally others.
+
+    Returns
+    -------
+    Regions
+
+    Raises
+    ------
+    MeasureError
+        When the map holds other numbers, or labels and table do not belong together.
+    """
+    image = read_nifti(path)
+    values = image.values
+    if values.dtype.kind == "f":
+        if (values != np.round(values)).any():
+            odd = values[values != np.round(values)]
+            raise MeasureError(
+                f"{path}: a label map holds whole numbers from 0; this one holds {odd[0]:g}"
+            )
+        values = values.astype(np.int32)
+    if values.min() < 0:
+        raise MeasureError(
+            f"{path}: a label map holds whole numbers from 0; this one holds {values.min():g}"
+        )
+    return named_regions(Image(values, image.affine, image.name), labels)
