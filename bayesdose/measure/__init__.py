@@ -48,6 +48,7 @@ from bayesdose.measure.repeatability import (
 )
 from bayesdose.measure.spheres import s_value_sphere
 from bayesdose.measure.suv import lean_body_mass, suv_factor
+from bayesdose.measure.table import Dosimetry, Texture, build_site_table, build_time_activity
 from bayesdose.measure.texture import glcm_features, glcm_guard, import_features
 from bayesdose.measure.uptake import (
     psma_expression_score,
@@ -63,12 +64,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComBat",
+    "Dosimetry",
     "Image",
     "PopulationKinetics",
     "RecoveryCurve",
     "Regions",
     "Scan",
     "SinglePoint",
+    "Texture",
     "TimeActivityFit",
     "absorbed_dose",
     "absorbed_dose_by_s_table",
@@ -76,6 +79,8 @@ __all__ = [
     "bed",
     "bed_of_exponentials",
     "body_surface_area",
+    "build_site_table",
+    "build_time_activity",
     "cockcroft_gault",
     "creatinine_mg_dl",
     "decay_factor",

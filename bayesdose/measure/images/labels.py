@@ -28,7 +28,7 @@ def check_labels(labels: pd.DataFrame) -> None:
         raise MeasureError(f"the table of labels lacks {', '.join(missing)}; it has {list(labels)}")
 
 
-def named_regions(image: Image, labels: pd.DataFrame) -> Regions:
+def named_regions(image: Image, labels: pd.DataFrame, *, all_there: bool = True) -> Regions:
     """Give the labels of a map their names.
 
     Parameters
@@ -37,6 +37,8 @@ def named_regions(image: Image, labels: pd.DataFrame) -> Regions:
         Whole numbers from 0.
     labels : pandas.DataFrame
         Columns label (whole numbers), site_id, tissue; optionally others.
+    all_there : bool
+        Whether each row must have a voxel; if not, those without are left out.
 
     Returns
     -------
@@ -60,7 +62,9 @@ def named_regions(image: Image, labels: pd.DataFrame) -> Regions:
             f"{', '.join(f'{one:g}' for one in sorted(given))}): name it, or set it to 0"
         )
     empty = sorted(set(given) - set(found))
-    if empty:
+    if empty and not all_there:
+        labels = labels[~np.isin(given, empty)]
+    elif empty:
         site = labels["site_id"][given == empty[0]].iloc[0]
         raise MeasureError(
             f"{image.name}: label {empty[0]:g} ({site}) has no voxel: leave it out of the table, "

@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bayesdose.errors import MeasureError
-from bayesdose.measure.images.image import Image, Regions, placed
-from bayesdose.measure.images.labels import named_regions
+from bayesdose.measure.images.image import Image, placed
 
 
 def read_nifti(path: Path) -> Image:
@@ -47,36 +45,30 @@ def read_nifti(path: Path) -> Image:
     return placed(values, np.asarray(loaded.affine, dtype=np.float64), path.name)
 
 
-def read_label_map(path: Path, labels: pd.DataFrame) -> Regions:
-    """Read a NIfTI label map and give its labels their names.
+def read_label_map(path: Path) -> Image:
+    """Read a NIfTI label map.
 
     Parameters
     ----------
     path : Path
         NIfTI file of whole numbers, 0 outside every region.
-    labels : pandas.DataFrame
-        Columns label, site_id, tissue; optionally others.
 
     Returns
     -------
-    Regions
+    Image
+        Of whole numbers.
 
     Raises
     ------
     MeasureError
-        When the map holds other numbers, or labels and table do not belong together.
+        When the map holds other numbers.
     """
     image = read_nifti(path)
     values = image.values
-    if values.dtype.kind == "f":
-        if (values != np.round(values)).any():
-            odd = values[values != np.round(values)]
-            raise MeasureError(
-                f"{path}: a label map holds whole numbers from 0; this one holds {odd[0]:g}"
-            )
-        values = values.astype(np.int32)
-    if values.min() < 0:
+    whole = values.astype(np.int32) if values.dtype.kind == "f" else values
+    odd = values[(values != whole) | (whole < 0)]
+    if odd.size:
         raise MeasureError(
-            f"{path}: a label map holds whole numbers from 0; this one holds {values.min():g}"
+            f"{path}: a label map holds whole numbers from 0; this one holds {odd[0]:g}"
         )
-    return named_regions(Image(values, image.affine, image.name), labels)
+    return Image(whole, image.affine, image.name)

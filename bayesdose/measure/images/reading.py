@@ -7,7 +7,7 @@ import pandas as pd
 from bayesdose.errors import MeasureError
 from bayesdose.measure._extras import need
 from bayesdose.measure.images.image import Image, Regions
-from bayesdose.measure.images.labels import check_labels
+from bayesdose.measure.images.labels import check_labels, named_regions
 from bayesdose.measure.images.nifti import read_label_map, read_nifti
 
 
@@ -33,7 +33,7 @@ def read_image(path: str | Path) -> Image:
         are sheared; a slice is missing; or the header contradicts itself.
     """
     path = _there(path)
-    if _is_nifti(path):
+    if is_nifti(path):
         return read_nifti(path)
     need("pydicom", "reading DICOM")
     from bayesdose.measure.images.dicom import read_dicom
@@ -41,7 +41,9 @@ def read_image(path: str | Path) -> Image:
     return read_dicom(path)
 
 
-def read_regions(path: str | Path, labels: pd.DataFrame, *, like: Image | None = None) -> Regions:
+def read_regions(
+    path: str | Path, labels: pd.DataFrame, *, like: Image | None = None, all_there: bool = True
+) -> Regions:
     """Read outlined regions and give their labels their names.
 
     Parameters
@@ -53,6 +55,9 @@ def read_regions(path: str | Path, labels: pd.DataFrame, *, like: Image | None =
         DICOM the number or the name of a region.
     like : Image, optional
         Image on whose voxels DICOM regions are wanted; needed for these.
+    all_there : bool
+        Whether each row of the table must be in the file; if not, those that are not are left out,
+        as with one table for patients who have not the same regions.
 
     Returns
     -------
@@ -67,14 +72,14 @@ def read_regions(path: str | Path, labels: pd.DataFrame, *, like: Image | None =
     """
     path = _there(path)
     check_labels(labels)
-    if _is_nifti(path):
-        return read_label_map(path, labels)
+    if is_nifti(path):
+        return named_regions(read_label_map(path), labels, all_there=all_there)
     need("highdicom", "reading DICOM regions")
     if like is None:
         raise MeasureError(f"{path}: DICOM regions need like=, the image they are wanted on")
     from bayesdose.measure.images.dicom_regions import read_dicom_regions
 
-    return read_dicom_regions(path, labels, like)
+    return read_dicom_regions(path, labels, like, all_there=all_there)
 
 
 def _there(path: str | Path) -> Path:
@@ -85,5 +90,16 @@ def _there(path: str | Path) -> Path:
     return path
 
 
-def _is_nifti(path: Path) -> bool:
+def is_nifti(path: Path) -> bool:
+    """Whether a path is a NIfTI file by its name.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+
+    Returns
+    -------
+    bool
+    """
     return path.is_file() and path.name.lower().endswith((".nii", ".nii.gz"))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bayesdose.errors import MeasureError
+from bayesdose.measure._times import hours_after, hours_between
 from bayesdose.measure.images.image import Image, Scan
 from bayesdose.measure.nuclides import half_life_h
 from bayesdose.measure.suv import suv_factor
@@ -114,13 +115,7 @@ def uptake_time_h(
     scan = image.scan or Scan("PT")
     begun = _same_time(image, "injection", injected_at, scan.injected_at)
     scanned = _same_time(image, "scan start", started, scan.started)
-    hours = (scanned - begun).total_seconds() / 3600.0
-    if hours <= 0:
-        raise MeasureError(
-            f"{image.name}: the scan starts {-hours:.3g} h before the injection; check dates, "
-            "time zones and which injection it is"
-        )
-    return hours
+    return hours_after(begun, scanned, image.name)
 
 
 def _agreed(
@@ -170,7 +165,7 @@ def _same_time(
     if found is None:
         raise _unstated(image, f"the date and time of the {name}")
     if stated is not None and header is not None:
-        minutes = abs((stated - header).total_seconds()) / 60.0
+        minutes = 60.0 * abs(hours_between(stated, header, f"{image.name}: {name}"))
         if minutes > _APART_MIN:
             raise MeasureError(
                 f"{image.name}: the {name} is stated as {stated} and {header} in the header, more "
