@@ -1,4 +1,4 @@
-"""Command line: demo, validate, fit and predict. Thin: it reads, calls the package, and writes.
+"""Command line: demo, measure, validate, fit and predict. Thin: reads, calls the package, writes.
 
 Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 the
 input is refused, 2 the command line makes no sense, 130 interrupted.
@@ -96,6 +96,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_force(demo)
 
+    measure = _command(commands, "measure", _measure, "build a site table from images")
+    for name, what in (
+        ("files", "files: patient_id, cycle, role, path, units, datetime, time_h, ..."),
+        ("patients", "patients: patient_id, cycle, weight_kg, pet_tracer, pet_activity_mbq, ..."),
+        ("regions", "regions: label, site_id, tissue, lesion_type, ..."),
+    ):
+        measure.add_argument(name, type=Path, metavar=name.upper(), help=f"table of {what}")
+    measure.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder to write; with that of an interrupted run, the run goes on",
+    )
+    measure.add_argument(
+        "--settings",
+        type=Path,
+        metavar="measure.toml",
+        help="tables [texture] (bin_width, ...) and [dosimetry] (calibration_cv, ...)",
+    )
+    measure.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="patients at once (default: %(default)s)"
+    )
+    _add_force(measure)
+
     validate = _command(commands, "validate", _validate, "check a site table")
     _add_table(validate)
 
@@ -171,6 +196,34 @@ def _demo(args: argparse.Namespace) -> None:
     heading = "The reference cohort of bayesdose (simulated)"
     _fit_and_write(sites, spec, config.FIT_DEFAULTS, args.out, heading=heading, with_table=True)
     print(f"\n{_wrapped(_SIMULATED)}")
+
+
+def _measure(args: argparse.Namespace) -> None:
+    from bayesdose.measure.table.settings import settings_from_dict
+    from bayesdose.report.folder import write_csv
+
+    store = args.out / "patients"
+    check_free(args.out, force=args.force or store.is_dir())
+    plain = {} if args.settings is None else config.read_toml(args.settings)
+    texture, dosimetry = settings_from_dict(plain)
+    sites = bayesdose.measure.build_site_table(
+        args.files,
+        args.patients,
+        args.regions,
+        args.jobs,
+        texture=texture,
+        dosimetry=dosimetry,
+        folder=store,
+    )
+    import pandas as pd
+
+    write_csv(sites, args.out / "sites.csv")
+    problems = pd.DataFrame(
+        sites.attrs["problems"], columns=["patient_id", "cycle", "problem"], dtype=object
+    )
+    write_csv(problems, args.out / "problems.csv")
+    _say(f"wrote {args.out / 'sites.csv'}; it names patients")
+    print(f"{_size(sites)}; {len(problems)} patients and cycles left out")
 
 
 def _validate(args: argparse.Namespace) -> None:

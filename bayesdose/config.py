@@ -44,12 +44,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     ConfigError
         When the file is absent or no TOML, has no formula, or a value of the wrong kind.
     """
-    try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as err:
-        raise ConfigError(f"{path}: cannot be read ({err.strerror})") from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ConfigError(f"{path}: is no TOML file: {err}") from err
+    plain = read_toml(path)
     fit = _fit_settings(path, plain.pop("fit", {}))
     if "formula" not in plain:
         raise ConfigError(
@@ -58,6 +53,31 @@ def read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     model = {name: _setting(path, name, value) for name, value in plain.items()}
     return model, fit
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ConfigError
+        When the file is absent or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ConfigError(f"{path}: cannot be read ({err.strerror})") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path}: is no TOML file: {err}") from err
 
 
 def to_toml(model: Mapping[str, Any], fit: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import pytest
 import bayesdose
 from bayesdose import cli
 from bayesdose.cli import main
+from tests.measure import scans
 
 CONFIG = """
 [formula]
@@ -309,3 +310,61 @@ def test_predictions_that_cannot_be_made_are_refused(fitted, new_patients, tmp_p
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "dose.nc").write_bytes((fitted / "dose.nc").read_bytes()[:5000])
     assert "damaged" in refused("predict", tmp_path / "broken", new_patients)
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory) -> Path:
+    """Files of two patients, of whom one has a label map that is not there."""
+    pytest.importorskip("nibabel")
+    folder = tmp_path_factory.mktemp("scans")
+    files = pd.DataFrame([r for name in ("A", "B") for r in scans.write_patient(folder, name)])
+    files.loc[(files["patient_id"] == "B") & (files["role"] == "regions"), "path"] = "no.nii"
+    files.to_csv(folder / "files.csv", index=False)
+    pd.DataFrame([scans.patient_row(name) for name in ("A", "B")]).to_csv(
+        folder / "patients.csv", index=False
+    )
+    scans.REGIONS.to_csv(folder / "regions.csv", index=False)
+    return folder
+
+
+def test_measure_writes_a_table_that_validates_and_goes_on(scanned, tmp_path, capsys):
+    settings = tmp_path / "measure.toml"
+    settings.write_text(
+        "[texture]\nbin_width = 0.5\n[dosimetry]\ncalibration_cv = 0.05\n"
+        "[dosimetry.recovery]\nb1_ml = 0.01\nb2 = 2.0\n"
+    )
+    tables = [scanned / f"{name}.csv" for name in ("files", "patients", "regions")]
+    command = ["measure", *tables, "--out", tmp_path / "out", "--settings", settings]
+    assert run(*command) == 0
+    shown = capsys.readouterr()
+    assert "1 patients and cycles left out" in shown.out
+    assert "no.nii: no such file" in shown.err
+    assert "[1 of 2]" in shown.err or "(1 of 2)" in shown.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("patients", "problems.csv", "sites.csv")
+    ]
+    problems = pd.read_csv(tmp_path / "out" / "problems.csv")
+    assert problems["patient_id"].tolist() == ["B"]
+    before = (tmp_path / "out" / "sites.csv").read_bytes()
+    assert run(*command) == 0
+    assert (tmp_path / "out" / "sites.csv").read_bytes() == before
+    assert run("validate", tmp_path / "out" / "sites.csv") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[textures]\nbin_width = 1.0", "settings has no 'textures'"),
+        ("[texture]\nbins = 1.0", "[texture] has no 'bins'"),
+        ("[texture]\naggregation = '3d_merged'", "[texture] needs bin_width"),
+        ("[dosimetry]\ncalibration_cv = 5.0", "calibration_cv"),
+        ("[dosimetry.recovery]\nb1_ml = 1.0", "needs b1_ml and b2"),
+        ("texture = 1", "[texture] must be a table"),
+        ("[texture", "is no TOML file"),
+    ],
+)
+def test_measure_refuses_settings(scanned, tmp_path, refused, text, words):
+    (tmp_path / "measure.toml").write_text(text)
+    tables = [scanned / f"{name}.csv" for name in ("files", "patients", "regions")]
+    settings = ["--settings", tmp_path / "measure.toml", "--out", tmp_path / "out"]
+    assert words in refused("measure", *tables, *settings)

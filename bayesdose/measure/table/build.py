@@ -155,6 +155,8 @@ def _build(
     folder: str | Path | None,
     progress: bool | None,
 ) -> pd.DataFrame:
+    if not isinstance(n_jobs, int) or n_jobs == 0:
+        raise MeasureError(f"n_jobs: got {n_jobs!r}; a whole number from 1, or -1 for all cores")
     store = None if folder is None else Path(folder)
     if store is not None:
         store.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,12 @@
 """What is the same for all patients of a table."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesdose.errors import MeasureError
+from bayesdose.errors import ConfigError, MeasureError
 from bayesdose.measure._numbers import LARGEST_CV, Floats, numbers
 from bayesdose.measure.recovery import RecoveryCurve
 
@@ -33,6 +34,11 @@ class Texture:
     aggregation: str = "3d_merged"
     resample_mm: float | None = None
     codes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers(self.bin_width, "bin_width", "SUV", above=0.0)
+        if self.resample_mm is not None:
+            numbers(self.resample_mm, "resample_mm", "mm", above=0.0, most=20.0)
 
 
 @dataclass(frozen=True)
@@ -92,3 +98,52 @@ class Dosimetry:
         """
         diameter_mm = 10.0 * np.cbrt(6.0 * volume_ml / np.pi)
         return np.minimum(3.0 * self.diameter_sd_mm / diameter_mm, 1.0)
+
+
+def settings_from_dict(plain: Mapping[str, Any]) -> tuple[Texture | None, Dosimetry]:
+    """Make settings of plain values, as a TOML file holds them.
+
+    Parameters
+    ----------
+    plain : mapping
+        Tables texture and dosimetry; in the latter a table recovery of b1_ml, b2 and covariance.
+
+    Returns
+    -------
+    texture : Texture or None
+        None where there is no table of it.
+    dosimetry : Dosimetry
+
+    Raises
+    ------
+    ConfigError
+        When a name is unknown or one that is needed is missing.
+    """
+    _check_names(plain, ("texture", "dosimetry"), "settings")
+    texture = None
+    if "texture" in plain:
+        _check_names(plain["texture"], tuple(f.name for f in fields(Texture)), "[texture]")
+        given = dict(plain["texture"])
+        if "bin_width" not in given:
+            raise ConfigError("[texture] needs bin_width, in SUV: there is no default")
+        texture = Texture(**given | {"codes": tuple(given.get("codes", ()))})
+    given = plain.get("dosimetry", {})
+    allowed = tuple(f.name for f in fields(Dosimetry) if f.name != "kinetics")
+    _check_names(given, allowed, "[dosimetry]")
+    given = dict(given)
+    if "recovery" in given:
+        _check_names(given["recovery"], ("b1_ml", "b2", "covariance"), "[dosimetry.recovery]")
+        curve = dict(given["recovery"])
+        if not {"b1_ml", "b2"} <= set(curve):
+            raise ConfigError("[dosimetry.recovery] needs b1_ml and b2")
+        curve["covariance"] = tuple(curve.get("covariance", (0.0, 0.0, 0.0)))
+        given["recovery"] = RecoveryCurve(**curve)
+    return texture, Dosimetry(**given)
+
+
+def _check_names(plain: Any, allowed: tuple[str, ...], where: str) -> None:
+    if not isinstance(plain, Mapping):
+        raise ConfigError(f"{where} must be a table; got {plain!r}")
+    unknown = [name for name in plain if name not in allowed]
+    if unknown:
+        raise ConfigError(f"{where} has no {unknown[0]!r}; allowed are {', '.join(allowed)}")
