@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import curve_fit
 
 from bayesdose.errors import MeasureError
 from bayesdose.measure._numbers import Floats, numbers
@@ -41,6 +42,50 @@ class RecoveryCurve:
                 f"covariance {self.covariance}: give var(b1), cov(b1, b2), var(b2) of a fit; the "
                 "variances are not below 0, and the covariance not beyond their geometric mean"
             )
+
+    @classmethod
+    def fit(cls, volume_ml: ArrayLike, recovery: ArrayLike) -> "RecoveryCurve":
+        """Fit the curve to spheres of a phantom.
+
+        Parameters
+        ----------
+        volume_ml : array-like of shape (n,), mL
+            Volumes of at least three spheres.
+        recovery : array-like of shape (n,)
+            Measured over true activity of each, outlined as lesions will be.
+
+        Returns
+        -------
+        RecoveryCurve
+            By least squares of R, with the covariance of its parameters from the residuals.
+
+        Raises
+        ------
+        MeasureError
+            With fewer than three volumes, or values that no curve from 0 to 1 passes near.
+        """
+        volume = numbers(volume_ml, "volume_ml", "mL", above=0.0)
+        found = numbers(recovery, "recovery", "", above=0.0, most=1.2)
+        if volume.ndim != 1 or volume.shape != found.shape or len(np.unique(volume)) < 3:
+            raise MeasureError(
+                "a recovery curve needs three spheres of different volume, and one recovery each; "
+                f"got shapes {volume.shape} and {found.shape}"
+            )
+
+        def model(v: Floats, log_b1: float, log_b2: float) -> Floats:
+            power = (v / np.exp(log_b1)) ** np.exp(log_b2)
+            return power / (1.0 + power)
+
+        start = (np.log(np.median(volume)), 0.0)
+        try:
+            logs, spread = curve_fit(model, volume, found, p0=start)
+        except RuntimeError as err:
+            raise MeasureError(f"no recovery curve passes near these values ({err})") from err
+        b1, b2 = np.exp(logs)
+        # from the covariance of the logarithms, d b = b d log b
+        scaled = spread * np.outer([b1, b2], [b1, b2])
+        covariance = (float(scaled[0, 0]), float(scaled[0, 1]), float(scaled[1, 1]))
+        return cls(float(b1), float(b2), covariance)
 
     def __call__(self, volume_ml: ArrayLike) -> Floats:
         """Recovery coefficient.

@@ -3,7 +3,7 @@
 from bayesdose.simulate.cohort import dose_cohort
 from bayesdose.simulate.parameters import MechanismParameters, SiteKind
 from bayesdose.simulate.regression import RegressionParameters, draw_regression_doses
-from bayesdose.simulate.volume import Phantom, pet_volume
+from bayesdose.simulate.volume import Phantom, pet_volume, place_spheres
 
 __all__ = [
     "MechanismParameters",
@@ -13,4 +13,5 @@ __all__ = [
     "dose_cohort",
     "draw_regression_doses",
     "pet_volume",
+    "place_spheres",
 ]

@@ -12,6 +12,8 @@ from bayesdose.measure.images import Image, Regions
 
 #: Subdivisions of a voxel's edge by which a sphere's share of it is found.
 _FINE = 5
+#: Places that are tried for a sphere.
+_TRIES = 5000
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,59 @@ def pet_volume(
         Regions(Image(labels.astype(float), affine, "its labels"), spheres.reset_index(drop=True)),
         truth.reset_index(drop=True),
     )
+
+
+def place_spheres(
+    diameter_mm: Sequence[float],
+    *,
+    shape: Sequence[int] = (64, 64, 48),
+    spacing_mm: Sequence[float] = (4.0, 4.0, 3.0),
+    gap_mm: float = 12.0,
+    random_seed: int = 1,
+) -> pd.DataFrame:
+    """Find places at random where spheres do not touch, for `pet_volume`.
+
+    Parameters
+    ----------
+    diameter_mm : sequence of float of length n, mm
+        Diameters.
+    shape : sequence of int of length 3
+        Voxels of the image.
+    spacing_mm : sequence of float of length 3, mm
+        Size of a voxel.
+    gap_mm : float, mm
+        Smallest distance between two surfaces, and to the ends of the image.
+    random_seed : int
+        Seed.
+
+    Returns
+    -------
+    pandas.DataFrame of n rows
+        x_mm, y_mm, z_mm (from the centre of the first voxel) and diameter_mm, in the order given.
+
+    Raises
+    ------
+    ConfigError
+        When no place is found: the image is too full.
+    """
+    diameter = np.asarray(diameter_mm, dtype=float)
+    extent = (np.asarray(shape) - 1) * np.asarray(spacing_mm, dtype=float)
+    rng = np.random.default_rng(random_seed)
+    centre = np.full((len(diameter), 3), np.nan)
+    for i in np.argsort(-diameter, kind="stable"):
+        margin = diameter[i] / 2 + gap_mm
+        if (2 * margin >= extent).any():
+            raise ConfigError(f"a sphere of {diameter[i]:g} mm does not fit into {extent} mm")
+        tries = rng.uniform(margin, extent - margin, (_TRIES, 3))
+        away = np.linalg.norm(tries[:, None] - centre, axis=2) - (diameter + diameter[i]) / 2
+        # spheres that have no place yet are nowhere near
+        free = (np.nan_to_num(away, nan=np.inf) >= gap_mm).all(1)
+        if not free.any():
+            raise ConfigError(
+                f"no place for a sphere of {diameter[i]:g} mm in {extent} mm: enlarge the image"
+            )
+        centre[i] = tries[free.argmax()]
+    return pd.DataFrame(centre, columns=["x_mm", "y_mm", "z_mm"]).assign(diameter_mm=diameter)
 
 
 def _share_of_voxels(

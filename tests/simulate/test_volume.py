@@ -1,5 +1,7 @@
 """Phantoms whose volume, activity, blur and noise are known."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,3 +90,20 @@ def test_missing_columns_and_numbers():
         simulate.pet_volume(SPHERES.drop(columns="z_mm"))
     with pytest.raises(ConfigError, match="counts_per_unit above 0"):
         simulate.pet_volume(SPHERES, counts_per_unit=0)
+
+
+def test_spheres_find_places_apart():
+    diameter = [60.0, 10.0, 20.0, 35.0, 12.0]
+    placed = simulate.place_spheres(diameter, gap_mm=10.0, random_seed=4)
+    assert placed["diameter_mm"].tolist() == diameter
+    centre = placed[["x_mm", "y_mm", "z_mm"]].to_numpy()
+    for i, j in itertools.combinations(range(5), 2):
+        reach = (diameter[i] + diameter[j]) / 2
+        assert np.linalg.norm(centre[i] - centre[j]) >= reach + 10
+    extent = np.array([63 * 4.0, 63 * 4.0, 47 * 3.0])
+    margin = np.array(diameter)[:, None] / 2 + 10
+    assert ((centre >= margin) & (centre <= extent - margin)).all()
+    with pytest.raises(ConfigError, match="no place for a sphere of 60 mm"):
+        simulate.place_spheres([60.0] * 12)
+    with pytest.raises(ConfigError, match="does not fit into"):
+        simulate.place_spheres([200.0])

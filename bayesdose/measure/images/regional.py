@@ -98,10 +98,12 @@ def region_texture(
         Intensities.
     regions : Regions
         In the same geometry.
-    bin_width, aggregation, resample_mm, units
+    bin_width, aggregation, resample_mm
         As for `glcm_features`.
     codes : sequence of str
         Other features by IBSI code, as for `ibsi_features`.
+    units : str
+        Of the image, kept with the settings.
 
     Returns
     -------

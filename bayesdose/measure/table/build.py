@@ -121,10 +121,12 @@ def build_time_activity(
 
     Parameters
     ----------
-    files, patients, regions, n_jobs, folder, progress
+    files, patients, regions, n_jobs
         As for `build_site_table`.
     dosimetry : Dosimetry, optional
         Its recovery and calibration count here.
+    folder, progress
+        As for `build_site_table`.
 
     Returns
     -------
