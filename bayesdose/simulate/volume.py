@@ -89,14 +89,14 @@ def pet_volume(
     labels = np.zeros(tuple(shape), np.int32)
     for sphere in spheres.to_dict("records"):
         centre = np.array([sphere[f"{axis}_mm"] for axis in "xyz"], dtype=float)
-        share = _share_of_voxels(
+        box, share = _share_of_voxels(
             sphere["site_id"], centre, sphere["diameter_mm"] / 2, labels.shape, spacing
         )
-        concentration += share * (sphere["concentration"] - background)
+        concentration[box] += share * (sphere["concentration"] - background)
         inside = share > 0.5
-        if (labels[inside] != 0).any():
+        if (labels[box][inside] != 0).any():
             raise ConfigError(f"sphere {sphere['site_id']} overlaps another one")
-        labels[inside] = sphere["label"]
+        labels[box][inside] = sphere["label"]
     if fwhm_mm > 0:
         # full width at half maximum of a Gaussian: 2 sqrt(2 ln 2) sd
         sd = fwhm_mm / (2 * np.sqrt(2 * np.log(2))) / spacing
@@ -169,15 +169,14 @@ def place_spheres(
 
 def _share_of_voxels(
     site_id: str, centre: np.ndarray, radius: float, shape: tuple[int, ...], spacing: np.ndarray
-) -> np.ndarray:
-    """Share of each voxel that lies inside, by subdividing those of the sphere's box."""
+) -> tuple[tuple[slice, ...], np.ndarray]:
+    """Box of a sphere, and the share of each voxel in it that lies inside, by subdivision."""
     extent = (np.array(shape) - 1) * spacing
     if radius <= 0 or (centre - radius < 0).any() or (centre + radius > extent).any():
         raise ConfigError(
             f"sphere {site_id} of radius {radius:g} mm at {centre} mm does "
             f"not fit into the image, which ends at {extent} mm"
         )
-    out = np.zeros(shape)
     low = np.floor((centre - radius) / spacing).astype(int)
     high = np.ceil((centre + radius) / spacing).astype(int) + 1
     box = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(low, high, shape, strict=True))
@@ -189,5 +188,4 @@ def _share_of_voxels(
     inside = axes[0][:, None, None] + axes[1][:, None] + axes[2] <= radius**2
     blocks = [n // _FINE for n in inside.shape]
     fine = inside.reshape(blocks[0], _FINE, blocks[1], _FINE, blocks[2], _FINE)
-    out[box] = fine.mean(axis=(1, 3, 5))
-    return out
+    return box, fine.mean(axis=(1, 3, 5))

@@ -210,7 +210,7 @@ def left_out(table: pd.DataFrame, with_cv: bool, seed: int) -> pd.DataFrame:
                     with_cv=with_cv,
                     log_error=np.log(held["absorbed_dose_gy"] / held["true_gy"]),
                     inside=held[truth].between(found["lower"], found["upper"]),
-                    width=found["upper"] / found["lower"],
+                    width=(found["upper"] - found["lower"]) / found["median"],
                 )
             )
     return pd.concat(parts, ignore_index=True)
@@ -235,7 +235,7 @@ def summary(sites: pd.DataFrame) -> pd.DataFrame:
                 "volume, mL": f"{mine['volume_ml'].min():.1f} to {mine['volume_ml'].max():.0f}",
                 "coverage": f"{mine['inside'].mean():.3f}",
                 "se": f"{by_cohort.std() / np.sqrt(len(by_cohort)):.3f}",
-                "width (upper/lower)": f"{mine['width'].median():.2f}",
+                "width / median": f"{mine['width'].median():.2f}",
             }
         )
     order = {"all sites": 0, "all lesions": 1, "small": 2, "middle": 3, "large": 4}

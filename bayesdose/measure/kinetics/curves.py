@@ -160,6 +160,34 @@ def fit_time_activity(
         radionuclide=radionuclide,
         activity_cv=activity_cv,
     )
+    found = fit_points(points, curve, weights)
+    n = len(points.time_h)
+    others = [
+        name for name, shape in _CURVES.items() if name != found.curve and shape.n_parameters <= n
+    ]
+    alternatives = {name: _fit(points, name, weights).tia_mbq_h for name in others}
+    return TimeActivityFit(**(vars(found) | {"alternatives": alternatives}))
+
+
+def fit_points(points: Points, curve: str, weights: str) -> TimeActivityFit:
+    """Fit a curve as `fit_time_activity` does, without its alternatives, which cost most.
+
+    Parameters
+    ----------
+    points : Points
+        Checked points of one region.
+    curve, weights : str
+        As there.
+
+    Returns
+    -------
+    TimeActivityFit
+
+    Raises
+    ------
+    MeasureError
+        As there.
+    """
     if weights not in WEIGHTS:
         raise MeasureError(f"weights: got {weights!r}; allowed are {', '.join(WEIGHTS)}")
     n = len(points.time_h)
@@ -183,10 +211,7 @@ def fit_time_activity(
             f"curve {chosen!r} has {_CURVES[chosen].n_parameters} parameters and there are {n} "
             "points; give more scans, or curve='mono'"
         )
-    others = [name for name, shape in _CURVES.items() if name != chosen and shape.n_parameters <= n]
-    found = _fit(points, chosen, weights)
-    alternatives = {name: _fit(points, name, weights).tia_mbq_h for name in others}
-    return TimeActivityFit(**(vars(found) | {"alternatives": alternatives}))
+    return _fit(points, chosen, weights)
 
 
 def _auto(points: Points, weights: str) -> str:

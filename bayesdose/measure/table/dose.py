@@ -12,7 +12,9 @@ from bayesdose.measure.images.activity import site_activity
 from bayesdose.measure.images.image import Image, Scan
 from bayesdose.measure.images.reading import read_image
 from bayesdose.measure.images.regional import region_dose
-from bayesdose.measure.kinetics import PopulationKinetics, fit_time_activity
+from bayesdose.measure.kinetics import PopulationKinetics
+from bayesdose.measure.kinetics.curves import fit_points
+from bayesdose.measure.kinetics.points import check_points
 from bayesdose.measure.nuclides import decay_factor
 from bayesdose.measure.suv import REFERENCES
 from bayesdose.measure.table.cells import moment, number, text
@@ -197,14 +199,14 @@ def _fitted(table: pd.DataFrame, dosimetry: Dosimetry) -> pd.DataFrame:
     rows: dict[str, Any] = {}
     for site, mine in table.groupby("site_id", sort=False):
         try:
-            fit = fit_time_activity(
+            points = check_points(
                 mine["time_h"],
                 mine["activity_mbq"],
                 decay_corrected=False,
+                radionuclide="Lu177",
                 activity_cv=dosimetry.activity_cv,
-                curve=dosimetry.curve,
-                weights=dosimetry.weights,
             )
+            fit = fit_points(points, dosimetry.curve, dosimetry.weights)
         except MeasureError as err:
             raise MeasureError(f"region {site}: {err}") from err
         rows[str(site)] = {
