@@ -21,7 +21,7 @@ def example(name: str) -> ModuleType:
 
 def test_every_example_is_tested_and_listed():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert names == {"southampton_dose_cohort", "real_tables"}
+    assert names == {"southampton_dose_cohort", "real_tables", "from_images_to_dose"}
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert all(f"`{name}.py`" in listed for name in names)
 
@@ -118,3 +118,32 @@ def test_real_tables_say_how_to_name_the_folder(monkeypatch):
     monkeypatch.delenv("BAYESDOSE_TEST_DATA", raising=False)
     with pytest.raises(SystemExit, match="--data FOLDER"):
         example("real_tables").main([])
+
+
+@pytest.mark.slow
+def test_images_become_doses(tmp_path, capsys):
+    pytest.importorskip("mirp")
+    module = example("from_images_to_dose")
+    arguments = ["--out", str(tmp_path), "--patients", "4", "--draws", "500", "--data", ""]
+    with pytest.raises(SystemExit, match="no real tables"):
+        module.main(arguments)
+    said = capsys.readouterr().out
+    assert "SIMULATED" in said
+    assert said.count("Every patient left out") == 2
+    table = pd.read_csv(tmp_path / "sites.csv")
+    assert len(table) == 4 * 10
+    assert len(bd.validate_sites(table)) == 40
+    for name in ("time_activity.png", "slices.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+def test_real_curves_and_regions(test_data):
+    module = example("from_images_to_dose")
+    said = module.real_curves(test_data / "lu177_snmmi_patient004")
+    row = next(line for line in said.splitlines() if line.startswith("Liver"))
+    found, reference = map(float, row.split()[1:3])
+    assert found == pytest.approx(reference, rel=1e-3)
+    said = module.real_regions(test_data / "lu177_dotatate_patient15")
+    for line in said.splitlines()[3:]:
+        volume, _, source = map(float, line.split()[1:])
+        assert volume == pytest.approx(source, rel=1e-4)

@@ -406,15 +406,19 @@ def _by_mirp(levels: np.ndarray, region: np.ndarray, method: str) -> pd.Series:
 
 @contextmanager
 def without_info() -> Iterator[None]:
-    """Keep mirp's lines on every region off the screen.
+    """Keep mirp's lines on every region off the screen, and its hands off the root logger.
 
     Yields
     ------
     None
     """
-    before = logging.root.manager.disable
+    root = logging.getLogger()
+    handlers, level, disabled = list(root.handlers), root.level, logging.root.manager.disable
     logging.disable(logging.INFO)
     try:
         yield
     finally:
-        logging.disable(before)
+        logging.disable(disabled)
+        # it gives the root logger a handler on standard output
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -14,7 +14,9 @@ from bayesdose.report.predicted_measured import plot_predicted_measured, predict
 from bayesdose.report.prior_posterior import plot_prior_posterior, prior_posterior_data
 from bayesdose.report.residuals import plot_residuals, residuals_data
 from bayesdose.report.scores import score_markdown, score_table, score_text
+from bayesdose.report.slices import plot_slices, slices_data
 from bayesdose.report.style import save_figure
+from bayesdose.report.time_activity import plot_time_activity, time_activity_data
 
 __all__ = [
     "coverage_data",
@@ -29,6 +31,8 @@ __all__ = [
     "plot_prior_posterior",
     "plot_rank",
     "plot_residuals",
+    "plot_slices",
+    "plot_time_activity",
     "plot_trace",
     "predicted_measured_data",
     "prior_posterior_data",
@@ -38,6 +42,8 @@ __all__ = [
     "score_markdown",
     "score_table",
     "score_text",
+    "slices_data",
+    "time_activity_data",
     "trace_data",
     "write_report",
 ]

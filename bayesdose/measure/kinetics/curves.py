@@ -48,7 +48,8 @@ class TimeActivityFit:
         Whether the slowest exponential clears by physical decay only: the fit would have liked it
         slower still, so that the tail is a guess on the safe side.
     alternatives : dict of str to float, MBq h
-        Time-integrated activity of the other curves that the points allow.
+        Time-integrated activity of the other curves that have fewer parameters than there are
+        points; and of the mono-exponential.
     """
 
     curve: str
@@ -163,7 +164,10 @@ def fit_time_activity(
     found = fit_points(points, curve, weights)
     n = len(points.time_h)
     others = [
-        name for name, shape in _CURVES.items() if name != found.curve and shape.n_parameters <= n
+        name
+        for name, shape in _CURVES.items()
+        # a curve through as many points as it has parameters says nothing
+        if name != found.curve and (shape.n_parameters < n or name == "mono")
     ]
     alternatives = {name: _fit(points, name, weights).tia_mbq_h for name in others}
     return TimeActivityFit(**(vars(found) | {"alternatives": alternatives}))
