@@ -53,6 +53,18 @@ def test_a_rotated_image_keeps_its_voxels(write, label_map):
     np.testing.assert_array_equal(found.values, label_map * 2.5)
 
 
+def test_bytes_in_the_other_order(tmp_path, affine, label_map):
+    header = nib.Nifti1Header(endianness=">")
+    header.set_data_dtype(np.dtype(">f4"))
+    nib.Nifti1Image(label_map.astype(">f4"), affine, header).to_filename(tmp_path / "big.nii")
+    found = measure.read_image(tmp_path / "big.nii")
+    assert found.values.dtype.isnative
+    np.testing.assert_array_equal(found.values, label_map)
+    (tmp_path / "short.nii").write_bytes(b"\x5c\x01")
+    with pytest.raises(MeasureError, match="short.nii: cannot be read as NIfTI"):
+        measure.read_image(tmp_path / "short.nii")
+
+
 def test_uptake_of_every_region(write, label_map, regions):
     image = measure.read_image(write(label_map.astype(np.float32) * 2.0 + 1, "suv.nii.gz"))
     found = measure.region_uptake(image, regions)

@@ -281,7 +281,7 @@ def with_cell(frame: pd.DataFrame, role: str | None, column: str, value) -> pd.D
         ("files", "pet", "datetime", "2026-03-01 08:30", "does not come after the injection"),
         ("files", "pet", "datetime", "2026-03-01T10:30+01:00", "one has a time zone"),
         ("files", "pet", "path", "none.nii.gz", r"none.nii.gz: no such file"),
-        ("files", "spect", "time_h", -4.0, "above 0"),
+        ("files", "spect", "time_h", -4.0, "A_spect_4.nii.gz: `time_h` is -4 h.*above 0"),
         ("files", "spect", "time_h", None, "neither time_h nor datetime"),
         ("files", "spect", "time_h", 24.0, "two SPECT images are at 24 h"),
         ("files", "spect", "units", "cps", "needs calibration_bq_per_cps"),
@@ -319,6 +319,35 @@ def test_labels_and_names(loose):
         build(loose | {"files": loose["files"].assign(note="x")})
     with pytest.raises(MeasureError, match="no files of this patient"):
         build(loose | {"files": loose["files"].assign(patient_id="Z")})
+
+
+def test_damaged_files(loose, tmp_path):
+    """An empty label map, a sheared image and a file with a byte turned."""
+    files = loose["files"].set_index("role", drop=False)
+    labels, pet = (nib.load(files.loc[role, "path"]) for role in ("regions", "pet"))
+    empty = nib.Nifti1Image(np.zeros(labels.shape, np.int16), labels.affine)
+    sheared = nib.Nifti1Image(pet.get_fdata(), pet.affine + 0.4 * np.eye(4, k=1))
+    for role, image, words in (
+        ("regions", empty, "regions.nii.gz: the label map is empty"),
+        ("pet", sheared, "pet.nii.gz: its axes are not perpendicular"),
+    ):
+        image.to_filename(tmp_path / f"{role}.nii.gz")
+        other = with_cell(loose["files"], role, "path", str(tmp_path / f"{role}.nii.gz"))
+        with pytest.raises(MeasureError, match=words):
+            build(loose | {"files": other})
+    raw = bytearray(Path(files.loc["pet", "path"]).read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    (tmp_path / "turned.nii.gz").write_bytes(raw)
+    other = with_cell(loose["files"], "pet", "path", str(tmp_path / "turned.nii.gz"))
+    with pytest.raises(MeasureError, match=r"patient A, cycle 1: .*turned.nii.gz.*damaged"):
+        build(loose | {"files": other})
+
+
+def test_activity_that_rises_at_the_end(loose):
+    files = loose["files"].copy()
+    files.loc[files["time_h"] == 4, "time_h"] = 200.0
+    with pytest.raises(MeasureError, match="patient A, cycle 1: region K1: activity rises"):
+        build(loose | {"files": files})
 
 
 def test_one_scan_needs_a_population(loose):

@@ -47,10 +47,12 @@ def named_regions(image: Image, labels: pd.DataFrame, *, all_there: bool = True)
     Raises
     ------
     MeasureError
-        When a label has no name, a name no voxel, or a label two names.
+        When the map is empty, a label has no name, a name no voxel, or a label two names.
     """
     check_labels(labels)
     found = present_labels(image)
+    if not len(found):
+        raise MeasureError(f"{image.name}: the label map is empty: every voxel is 0")
     given = numbers(labels["label"], "label", "", least=1.0)
     twice = pd.Series(given)[pd.Series(given).duplicated()]
     if len(twice):

@@ -1,5 +1,7 @@
 """Images and label maps from NIfTI files."""
 
+import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,9 @@ import numpy as np
 
 from bayesdose.errors import MeasureError
 from bayesdose.measure.images.image import Image, placed
+
+#: Length of a NIfTI-2 header, with which its file begins, in both byte orders.
+_NIFTI_2 = ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
 
 
 def read_nifti(path: Path) -> Image:
@@ -30,10 +35,25 @@ def read_nifti(path: Path) -> Image:
     import nibabel as nib
 
     try:
-        loaded: Any = nib.load(path)
+        raw = path.read_bytes()
+        # the whole file at once, so that its checksum is looked at
+        whole = gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw
+        kind = nib.Nifti2Image if whole[:4] in _NIFTI_2 else nib.Nifti1Image
+        loaded: Any = kind.from_bytes(whole)
         values = np.asanyarray(loaded.dataobj)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as err:
-        raise MeasureError(f"{path}: cannot be read as NIfTI, or is truncated ({err})") from err
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    except (
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        nib.wrapstruct.WrapStructError,
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+    ) as err:
+        raise MeasureError(
+            f"{path}: cannot be read as NIfTI, or is truncated or damaged ({err})"
+        ) from err
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
     if values.ndim != 3:

@@ -1,8 +1,10 @@
 """Cells of the tables that a site table is built from."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -144,3 +146,25 @@ def yes_no(row: Mapping[str, Any], name: str) -> bool | None:
     if str(value).strip().lower() in ("true", "false"):
         return str(value).strip().lower() == "true"
     raise MeasureError(f"`{name}` is {value!r}; allowed are True and False, or 1 and 0")
+
+
+@contextmanager
+def naming(row: Mapping[str, Any]) -> Iterator[None]:
+    """Name the file of a row in errors that do not.
+
+    Parameters
+    ----------
+    row : mapping
+        Row of the table of files.
+
+    Yields
+    ------
+    None
+    """
+    name = Path(row["path"]).name
+    try:
+        yield
+    except MeasureError as err:
+        if name in str(err):
+            raise
+        raise MeasureError(f"{name}: {err}") from err

@@ -17,7 +17,7 @@ from bayesdose.measure.kinetics.curves import fit_points
 from bayesdose.measure.kinetics.points import check_points
 from bayesdose.measure.nuclides import decay_factor
 from bayesdose.measure.suv import REFERENCES
-from bayesdose.measure.table.cells import moment, number, text
+from bayesdose.measure.table.cells import moment, naming, number, text
 from bayesdose.measure.table.inputs import Job
 from bayesdose.measure.table.outlines import Outlines
 from bayesdose.measure.table.settings import Dosimetry
@@ -49,9 +49,10 @@ def mapped_dose(job: Job, outlines: Outlines) -> pd.DataFrame:
     rows = job.of_role("dose")
     if len(rows) > 1:
         raise MeasureError(f"{len(rows)} files have the role dose; one a cycle")
-    image = read_image(rows[0]["path"])
-    units = _stated(image, "units", text(rows[0], "units"), _header(image).units)
-    found = region_dose(image, outlines.on(image, "dose"), units=units)
+    with naming(rows[0]):
+        image = read_image(rows[0]["path"])
+        units = _stated(image, "units", text(rows[0], "units"), _header(image).units)
+        found = region_dose(image, outlines.on(image, "dose"), units=units)
     names = {"volume_ml": "dose_volume_ml"}
     return found.drop(columns="label").rename(columns=names).assign(dose_method="dose map")
 
@@ -81,37 +82,39 @@ def activities(job: Job, outlines: Outlines, dosimetry: Dosimetry) -> pd.DataFra
     """
     parts = []
     for row in job.of_role("spect"):
-        image = read_image(row["path"])
-        time_h = _time_h(image, row, job.patient or {})
-        header = _header(image)
-        reference = _stated(
-            image,
-            "decay_corrected_to",
-            text(row, "decay_corrected_to"),
-            header.decay_corrected_to,
-        )
-        if reference not in REFERENCES:
-            raise MeasureError(
-                f"{image.name}: decay_corrected_to is {reference!r}; allowed are "
-                f"{', '.join(REFERENCES)}"
-            )
-        part = site_activity(
-            {time_h: image},
-            outlines.on(image, "spect", time_h),
-            units=_stated(image, "units", text(row, "units"), header.units),
-            calibration_bq_per_cps=number(row, "calibration_bq_per_cps", "Bq s", above=0.0),
-            recovery=dosimetry.recovery,
-            calibration_cv=dosimetry.calibration_cv,
-        )
-        if reference == "injection":
-            part["activity_mbq"] *= decay_factor(time_h, "Lu177")
-        parts.append(part)
+        with naming(row):
+            parts.append(_one_scan(job, row, outlines, dosimetry))
     table = pd.concat(parts, ignore_index=True)
     table = table.assign(patient_id=job.patient_id, cycle=job.cycle)
     twice = table.duplicated(["site_id", "time_h"])
     if twice.any():
         raise MeasureError(f"two SPECT images are at {table.loc[twice, 'time_h'].iloc[0]:g} h")
     return table.assign(activity_cv=dosimetry.activity_cv)
+
+
+def _one_scan(
+    job: Job, row: dict[str, Any], outlines: Outlines, dosimetry: Dosimetry
+) -> pd.DataFrame:
+    image = read_image(row["path"])
+    header = _header(image)
+    time_h = _time_h(image, row, job.patient or {})
+    stated = text(row, "decay_corrected_to")
+    reference = _stated(image, "decay_corrected_to", stated, header.decay_corrected_to)
+    if reference not in REFERENCES:
+        raise MeasureError(
+            f"decay_corrected_to is {reference!r}; allowed are {', '.join(REFERENCES)}"
+        )
+    part = site_activity(
+        {time_h: image},
+        outlines.on(image, "spect", time_h),
+        units=_stated(image, "units", text(row, "units"), header.units),
+        calibration_bq_per_cps=number(row, "calibration_bq_per_cps", "Bq s", above=0.0),
+        recovery=dosimetry.recovery,
+        calibration_cv=dosimetry.calibration_cv,
+    )
+    if reference == "injection":
+        part["activity_mbq"] *= decay_factor(time_h, "Lu177")
+    return part
 
 
 def dose_of_activities(table: pd.DataFrame, dosimetry: Dosimetry) -> pd.DataFrame:

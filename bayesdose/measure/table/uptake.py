@@ -10,7 +10,7 @@ from bayesdose.measure.images.image import Image
 from bayesdose.measure.images.reading import read_image
 from bayesdose.measure.images.regional import region_texture, region_uptake
 from bayesdose.measure.images.standardise import suv_image, uptake_time_h
-from bayesdose.measure.table.cells import moment, number, text
+from bayesdose.measure.table.cells import moment, naming, number, text
 from bayesdose.measure.table.inputs import Job
 from bayesdose.measure.table.outlines import Outlines
 from bayesdose.measure.table.settings import Texture
@@ -49,9 +49,11 @@ def uptake_columns(
     rows = job.of_role("pet")
     if len(rows) > 1:
         raise MeasureError(f"{len(rows)} files have the role pet; one a cycle")
-    image = read_image(rows[0]["path"])
-    suv = _in_suv(image, rows[0], job.patient or {})
-    regions = outlines.on(suv, "pet")
+    with naming(rows[0]):
+        image = read_image(rows[0]["path"])
+        suv = _in_suv(image, rows[0], job.patient or {})
+        regions = outlines.on(suv, "pet")
+        minutes = _uptake_minutes(image, rows[0], job.patient or {})
     sites = region_uptake(suv, regions).drop(columns=["label", "n_voxels"])
     if texture is not None:
         made = region_texture(
@@ -66,7 +68,7 @@ def uptake_columns(
     sites = sites.assign(**_ratios(sites, job))
     whole = whole_body(sites.assign(patient_id=job.patient_id)).iloc[0]
     patient = {"psma_tv_ml": whole["psma_tv_ml"], "psma_tl_g": whole["psma_tl_g"]}
-    return sites, patient | _uptake_minutes(image, rows[0], job.patient or {})
+    return sites, patient | minutes
 
 
 def _in_suv(image: Image, row: dict[str, Any], patient: dict[str, Any]) -> Image:
