@@ -61,7 +61,7 @@ def test_bytes_in_the_other_order(tmp_path, affine, label_map):
     assert found.values.dtype.isnative
     np.testing.assert_array_equal(found.values, label_map)
     (tmp_path / "short.nii").write_bytes(b"\x5c\x01")
-    with pytest.raises(MeasureError, match="short.nii: cannot be read as NIfTI"):
+    with pytest.raises(MeasureError, match=r"short.nii: cannot be read as NIfTI"):
         measure.read_image(tmp_path / "short.nii")
 
 
