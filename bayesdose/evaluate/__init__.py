@@ -10,6 +10,13 @@ from bayesdose.evaluate.intervals import eti, hdi
 from bayesdose.evaluate.proper_scores import crps
 from bayesdose.evaluate.r_squared import bayes_r2, lopo_r2, out_of_fold_mean
 from bayesdose.evaluate.regression import RegressionScores, regression_scores
+from bayesdose.evaluate.roc import (
+    RocArea,
+    RocAreaDifference,
+    auc,
+    compare_auc,
+    compare_auc_unpaired,
+)
 from bayesdose.evaluate.summary import point_scores, site_scores
 from bayesdose.evaluate.uniformity import (
     EcdfBand,
@@ -25,8 +32,13 @@ __all__ = [
     "Coverage",
     "EcdfBand",
     "RegressionScores",
+    "RocArea",
+    "RocAreaDifference",
+    "auc",
     "bayes_r2",
     "calibration_line",
+    "compare_auc",
+    "compare_auc_unpaired",
     "crps",
     "eti",
     "eti_coverage",
