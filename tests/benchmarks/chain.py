@@ -271,8 +271,9 @@ def main() -> None:
     total = np.hypot(z["absorbed_dose_cv"], CALIBRATION_CV)
     text = (
         f"{n_cohorts} cohorts for each source of the doses, of {N_PATIENTS} patients with "
-        f"{N_LESIONS} lesions, two kidneys and two salivary glands; seed {SEED}. Measured against true dose: bias "
-        f"{100 * z['log_error'].mean():.1f} %, spread {100 * z['log_error'].std():.1f} %, stated "
+        f"{N_LESIONS} lesions, two kidneys and two salivary glands; seed {SEED}. Measured "
+        f"against true dose: bias {100 * z['log_error'].mean():.1f} %, spread "
+        f"{100 * z['log_error'].std():.1f} %, stated "
         f"{100 * np.sqrt((total**2).mean()):.1f} %.\n\n{markdown(summary(sites))}"
     )
     print(text)

@@ -201,12 +201,13 @@ def spect_stored() -> np.ndarray:
     return np.random.default_rng(5).integers(0, 3000, (4, 5, 6)).astype(np.uint16)
 
 
-def world_map(units: str, slope: float) -> Dataset:
+def world_map(units: str, slope: float, **values: Any) -> Dataset:
     item = Dataset()
     item.RealWorldValueFirstValueMapped, item.RealWorldValueLastValueMapped = 0, 65535
     item.RealWorldValueSlope, item.RealWorldValueIntercept = slope, 0.0
     item.LUTLabel, item.LUTExplanation = "Q", "Q"
     item.MeasurementUnitsCodeSequence = Sequence([code(units, "UCUM", units)])
+    change(item, values)
     return item
 
 
@@ -261,6 +262,30 @@ def spect_file(
     put_pixels(dataset, stored)
     change(dataset, header)
     return save(dataset, path)
+
+
+def spect_slices(
+    folder: Path, *, header: Mapping[str, Any] = {}, spoil: Spoil | None = None
+) -> Path:
+    """The slices of `spect_file`, each in a file of its own."""
+    whole = spect_file(folder.with_suffix(".dcm"), header=header)
+    for k, plane in enumerate(spect_stored()):
+        dataset = read(whole)
+        change(
+            dataset,
+            {
+                "SliceVector": None,
+                "NumberOfFrames": None,
+                "FrameIncrementPointer": None,
+                "SOPInstanceUID": f"1.2.{k}",
+            },
+        )
+        dataset.DetectorInformationSequence[0].ImagePositionPatient = [-10, -20, 300 - 5 * k]
+        put_pixels(dataset, plane)
+        if spoil is not None:
+            spoil(dataset, k)
+        save(dataset, folder / f"{k}.dcm")
+    return folder
 
 
 def dose_file(path: Path, *, header: Mapping[str, Any] = {}) -> Path:

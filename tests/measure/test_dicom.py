@@ -159,24 +159,118 @@ def test_counts_without_a_duration_beyond_doubt(tmp_path, rotation):
 
 def test_spect_as_single_slices(tmp_path):
     whole = measure.read_image(files.spect_file(tmp_path / "whole.dcm"))
-    folder = tmp_path / "slices"
-    for k, plane in enumerate(files.spect_stored()):
-        dataset = files.read(tmp_path / "whole.dcm")
-        files.change(
-            dataset,
-            {
-                "SliceVector": None,
-                "NumberOfFrames": None,
-                "FrameIncrementPointer": None,
-                "SOPInstanceUID": f"1.2.{k}",
-            },
-        )
-        dataset.DetectorInformationSequence[0].ImagePositionPatient = [-10, -20, 300 - 5 * k]
-        files.put_pixels(dataset, plane)
-        files.save(dataset, folder / f"{k}.dcm")
-    found = measure.read_image(folder)
+    found = measure.read_image(files.spect_slices(tmp_path / "slices"))
     np.testing.assert_array_equal(found.values, whole.values)
     np.testing.assert_allclose(found.affine, whole.affine)
+    assert found.scan == whole.scan
+
+
+def test_maps_of_spect_slices(tmp_path):
+    """Slopes may be of the slice, what they lead to may not."""
+
+    def spoil(dataset, k):
+        dataset.RealWorldValueMappingSequence = [files.world_map("Bq/ml", 1.0 + k)]
+
+    found = measure.read_image(files.spect_slices(tmp_path / "slices", spoil=spoil))
+    assert found.scan.units == "Bq/mL"
+    expected = files.spect_stored() * (1.0 + np.arange(4))[:, None, None]
+    np.testing.assert_allclose(found.values, expected[::-1].transpose(2, 1, 0)[::-1, ::-1, :])
+
+
+@pytest.mark.parametrize(
+    ("usual", "other", "words"),
+    [
+        (files.world_map("Bq/ml", 7.5), None, r"differs between files of .* \(Bq/mL and None\)"),
+        (None, files.world_map("Bq/ml", 7.5), r"differs between files of .* \(None and Bq/mL\)"),
+        (
+            files.world_map("Bq/ml", 7.5),
+            files.world_map("{counts}", 3.0),
+            r"RealWorldValueMappingSequence differs .* \(Bq/mL and counts\)",
+        ),
+        (files.world_map("{counts}", 3.0), None, r"differs .* \(counts and None\)"),
+    ],
+)
+def test_maps_of_spect_slices_that_differ(tmp_path, usual, other, words):
+    def spoil(dataset, k):
+        item = other if k == 2 else usual
+        files.change(dataset, {"RealWorldValueMappingSequence": [item] if item else None})
+
+    refused(files.spect_slices(tmp_path / "slices", spoil=spoil), words)
+
+
+def test_a_slope_that_one_spect_slice_lacks(tmp_path):
+    header = {"Units": "BQML", "RescaleSlope": 2.5, "RescaleIntercept": 0.0}
+    folder = files.spect_slices(tmp_path / "s", header=header, spoil=only(2, RescaleSlope=None))
+    refused(folder, r"RescaleSlope differs between files of the series \(stated and absent\)")
+
+
+def test_rotations_of_spect_slices_that_differ(tmp_path):
+    def spoil(dataset, k):
+        if k == 2:
+            dataset.RotationInformationSequence[0].ActualFrameDuration = "20000"
+
+    folder = files.spect_slices(tmp_path / "s", header={"Units": "CNTS"}, spoil=spoil)
+    scan = measure.read_image(folder).scan
+    assert (scan.units, scan.duration_s) == (None, None)
+
+
+WHOLE = {"RealWorldValueFirstValueMapped": None, "RealWorldValueLastValueMapped": None}
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (WHOLE, None),
+        ({"RealWorldValueFirstValueMapped": 0, "RealWorldValueLastValueMapped": 2999}, None),
+        ({"RealWorldValueLastValueMapped": 1000}, "allows 0 to 1000, beyond"),
+        ({"RealWorldValueFirstValueMapped": 500}, "allows 500 to 65535, beyond"),
+        (WHOLE | {"DoubleFloatRealWorldValueLastValueMapped": 1e3}, "allows -inf to 1000, beyond"),
+        (WHOLE | {"DoubleFloatRealWorldValueFirstValueMapped": 5e2}, "allows 500 to inf, beyond"),
+    ],
+)
+def test_stored_numbers_beyond_the_map(tmp_path, limits, words):
+    header = {"RealWorldValueMappingSequence": [files.world_map("Bq/ml", 7.5, **limits)]}
+    path = files.spect_file(tmp_path / "s.dcm", header=header)
+    if words is None:
+        assert measure.read_image(path).values.max() == files.spect_stored().max() * 7.5
+    else:
+        refused(path, rf"s\.dcm: holds stored numbers from .*{words}")
+
+
+def test_a_spect_slice_beyond_its_map(tmp_path):
+    """The file is named, and each is held against its own map."""
+
+    def spoil(dataset, k):
+        last = 10 if k == 2 else 65535
+        item = files.world_map("Bq/ml", 7.5, RealWorldValueLastValueMapped=last)
+        dataset.RealWorldValueMappingSequence = [item]
+
+    with pytest.raises(MeasureError, match=r"^2\.dcm: holds stored numbers"):
+        measure.read_image(files.spect_slices(tmp_path / "slices", spoil=spoil))
+
+
+@pytest.mark.parametrize("keyword", ["RealWorldValueSlope", "RealWorldValueIntercept"])
+def test_a_map_without_a_line(tmp_path, keyword):
+    for name, value in (("empty", []), ("absent", None)):
+        item = files.world_map("Bq/ml", 7.5, **{keyword: value})
+        header = {"RealWorldValueMappingSequence": [item]}
+        path = files.spect_file(tmp_path / f"{name}.dcm", header=header)
+        refused(path, "lacks RealWorldValueSlope or RealWorldValueIntercept")
+
+
+@pytest.mark.parametrize("where", ["items", "number", "rotation"])
+def test_two_heads_may_have_shared_the_arc(tmp_path, where):
+    whole = files.spect_file(tmp_path / "s.dcm", header={"Units": "CNTS"})
+    dataset = files.read(whole)
+    detectors = dataset.DetectorInformationSequence
+    if where == "items":
+        detectors.append(detectors[0])
+    elif where == "number":
+        dataset.NumberOfDetectors = 2
+    else:
+        dataset.RotationInformationSequence[0].NumberOfDetectors = 2
+    scan = measure.read_image(files.save(dataset, whole)).scan
+    assert (scan.units, scan.duration_s) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -351,6 +445,45 @@ def test_a_zone_that_is_none(tmp_path):
     refused(folder, "TimezoneOffsetFromUTC is 'Z'; allowed is &ZZXX")
 
 
+@pytest.mark.parametrize("zone", ["+9900", "+1460", "-2400"])
+def test_a_zone_that_no_place_has(tmp_path, zone):
+    folder = files.pet_series(
+        tmp_path / "pet",
+        header={"TimezoneOffsetFromUTC": zone},
+        injection={"RadiopharmaceuticalStartDateTime": "20240102080000+0000"},
+    )
+    refused(folder, rf"TimezoneOffsetFromUTC is '\{zone}'; allowed is &ZZXX")
+
+
+def stamped(offset, *, hours=0, plain=True):
+    """PET whose acquisitions have a stamp that is off by hours, with or without plain times."""
+
+    def spoil(dataset, k):
+        clock = f"{int(dataset.AcquisitionTime[:2]) + hours:02d}{dataset.AcquisitionTime[2:]}"
+        dataset.AcquisitionDateTime = f"{dataset.AcquisitionDate}{clock}{offset}"
+        if not plain:
+            del dataset.AcquisitionDate, dataset.AcquisitionTime
+
+    return spoil
+
+
+def test_acquisition_on_a_clock_of_its_own(tmp_path):
+    """A stamp in UTC tells the time only beside another, or in a file that tells its zone."""
+    alone = files.pet_series(tmp_path / "a", spoil=stamped("+0000", hours=-1, plain=False))
+    refused(alone, "with an offset from UTC, and TimezoneOffsetFromUTC does not tell")
+    both = files.pet_series(tmp_path / "b", spoil=stamped("+0000", hours=-1))
+    refused(both, "AcquisitionTime are 2024-01-02 11:00:00; without TimezoneOffsetFromUTC both")
+    same = files.pet_series(tmp_path / "c", spoil=stamped("+0100"))
+    assert measure.read_image(same).scan.started == datetime(2024, 1, 2, 11)
+    placed = files.pet_series(
+        tmp_path / "d",
+        header={"TimezoneOffsetFromUTC": "+0100"},
+        spoil=stamped("+0000", hours=-1, plain=False),
+    )
+    found = measure.read_image(placed).scan
+    assert (found.started, found.duration_s) == (datetime(2024, 1, 2, 11), 360)
+
+
 def test_acquisition_as_one_stamp(tmp_path):
     def spoil(dataset, k):
         dataset.AcquisitionDateTime = f"{dataset.AcquisitionDate}{dataset.AcquisitionTime}"
@@ -432,6 +565,63 @@ def test_a_series_made_later(tmp_path):
         measure.read_image(files.pet_series(tmp_path / "other", header=later, spoil=other))
 
 
+def ge_stamp(tmp_path: Path, stamp: str, **values) -> Path:
+    """Series made after the scan, whose start is in GE's stamp."""
+
+    def spoil(dataset, k):
+        block = dataset.private_block(0x0009, "GEMS_PETD_01", create=True)
+        block.add_new(0x0D, "DT", stamp)
+        files.change(dataset, {"SeriesTime": "143000"} | values)
+
+    return files.pet_series(tmp_path / "pet", spoil=spoil)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "words"),
+    [
+        ("20240102105000", None),
+        ("20240102110000+0100", None),
+        ("20240102104000", r"scan by GE's \(0009,100d\) begins .* more than 15 min before"),
+        ("20240102100000+0000", "is '20240102100000.0000', with an offset from UTC, and Acq"),
+        ("20240102130000+0200", "is '20240102130000.0200', with an offset from UTC, and Acq"),
+    ],
+)
+def test_the_stamp_of_ge(tmp_path, stamp, words):
+    """Without a factor it must be near the first image, and on the scanner's clock."""
+    folder = ge_stamp(tmp_path, stamp, DecayFactor=None)
+    if words is None:
+        expected = datetime.strptime(stamp[:14], "%Y%m%d%H%M%S")
+        assert measure.read_image(folder).scan.started == expected
+    else:
+        refused(folder, words)
+
+
+def test_the_stamp_of_ge_in_utc(tmp_path):
+    folder = ge_stamp(tmp_path, "20240102100000+0000", TimezoneOffsetFromUTC="+0100")
+    assert measure.read_image(folder).scan.started == datetime(2024, 1, 2, 11)
+
+
+@pytest.mark.parametrize(
+    ("clock", "is_near"), [("104500", True), ("104459", False), ("101000", False)]
+)
+def test_a_series_before_its_first_image(tmp_path, clock, is_near):
+    header = {"SeriesTime": clock, "DecayFactor": None}
+    folder = files.pet_series(tmp_path / "pet", header=header)
+    if is_near:
+        assert measure.read_image(folder).scan.started == datetime(2024, 1, 2, 10, 45)
+    else:
+        refused(folder, "more than 15 min before the first image .* no DecayFactor tells")
+
+
+def test_duration_is_from_the_start(tmp_path):
+    """The scan begins with its series, to which decay is corrected, not with the first image."""
+    folder = files.pet_series(tmp_path / "a", header={"SeriesTime": "105900"})
+    scan = measure.read_image(folder).scan
+    assert (scan.started, scan.duration_s) == (datetime(2024, 1, 2, 10, 59), 420)
+    folder = files.pet_series(tmp_path / "b", spoil=only(3, ActualFrameDuration=None))
+    assert measure.read_image(folder).scan.duration_s is None
+
+
 def test_philips_counts(tmp_path):
     def philips(dataset, k):
         dataset.Units = "CNTS"
@@ -441,6 +631,23 @@ def test_philips_counts(tmp_path):
     found = measure.read_image(files.pet_series(tmp_path / "pet", spoil=philips))
     assert found.scan.units == "Bq/mL"
     np.testing.assert_allclose(found.values, truth(found) * 2.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        ("plenty", r"factor \(7053,1009\) holds no number"),
+        ("-2.5", r"factor \(7053,1009\) is -2\.5"),
+        ("0", r"counts, without Philips's activity concentration factor \(7053,1009\)"),
+    ],
+)
+def test_a_factor_of_philips_that_is_none(tmp_path, factor, words):
+    def spoil(dataset, k):
+        dataset.Units = "CNTS"
+        block = dataset.private_block(0x7053, "Philips PET Private Group", create=True)
+        block.add_new(0x09, "LO", factor)
+
+    refused(files.pet_series(tmp_path / "pet", spoil=spoil), words)
 
 
 def test_suv_image(tmp_path):
@@ -482,6 +689,9 @@ def test_no_attenuation_correction(tmp_path):
     path = files.spect_file(tmp_path / "s.dcm", header={"CorrectedImage": ["ATTN", "DECY"]})
     with pytest.warns(UserWarning, match="no DecayCorrection to which time"):
         measure.read_image(path)
+    path = files.spect_file(tmp_path / "u.dcm", header={"CorrectedImage": ["UNIF", "SCAT"]})
+    with pytest.warns(UserWarning, match="does not list ATTN"):
+        measure.read_image(path)
 
 
 # ---------------------------------------------------------------- refused
@@ -510,8 +720,9 @@ def refused(path: Path, words: str) -> None:
         ({"PatientWeight": "-3"}, "PatientWeight is -3"),
         ({"AcquisitionTime": None}, "AcquisitionTime is missing"),
         ({"AcquisitionTime": "11:00:00"}, "allowed is HHMMSS"),
+        ({"AcquisitionTime": "11"}, "is '11'; allowed is HHMMSS.FFFFFF, at least to the minute"),
         ({"AcquisitionDate": "2024"}, "allowed is YYYYMMDD"),
-        ({"SeriesTime": "093000", "DecayFactor": None}, "more than an hour before"),
+        ({"SeriesTime": "11"}, "is '11'; allowed is HHMMSS.FFFFFF, at least to the minute"),
         ({"SeriesTime": "103000"}, "contradicts itself: DecayCorrection is START"),
         (
             {"SeriesTime": "143000", "FrameReferenceTime": "1000"},
@@ -538,6 +749,7 @@ def test_headers_that_cannot_be(tmp_path, header, words):
     ("injection", "words"),
     [
         ({"RadiopharmaceuticalStartTime": "100300"}, "StartTime is 10:03:00"),
+        ({"RadiopharmaceuticalStartTime": "10"}, "is '10'; allowed is HHMMSS"),
         (
             {
                 "RadiopharmaceuticalStartDateTime": "20240102110500",
@@ -551,6 +763,7 @@ def test_headers_that_cannot_be(tmp_path, header, words):
             "is '20240102'; allowed is YYYYMMDDHHMM",
         ),
         ({"RadiopharmaceuticalStartDateTime": "20240102100000Z"}, "is '20240102100000Z'; allow"),
+        ({"RadiopharmaceuticalStartDateTime": "2024010210000"}, "is '2024010210000'; allowed is"),
         ({"RadiopharmaceuticalStartDateTime": "20240132100000"}, "is '20240132100000'; allow"),
         (
             {
@@ -711,10 +924,34 @@ def test_compressed_without_a_decoder(tmp_path):
             "allowed is one line",
         ),
         ({"DecayCorrection": "OTHER"}, "DecayCorrection is OTHER"),
+        (
+            {"DecayCorrection": "START", "CorrectedImage": ["ATTN", "SCAT"]},
+            "DecayCorrection is START, and CorrectedImage does not list DECY",
+        ),
+        (
+            {"DecayCorrection": "ADMIN", "CorrectedImage": "ATTN"},
+            "DecayCorrection is ADMIN, and CorrectedImage does not list DECY",
+        ),
+        (
+            {"DecayCorrection": "NONE", "CorrectedImage": ["ATTN", "DECY"]},
+            "DecayCorrection is NONE, and CorrectedImage lists DECY",
+        ),
     ],
 )
 def test_spect_that_cannot_be(tmp_path, header, words):
     refused(files.spect_file(tmp_path / "s.dcm", header=header), words)
+
+
+@pytest.mark.parametrize(
+    ("dose", "words"),
+    [
+        (7.4, r"RadionuclideTotalDose is 7\.4, .* of Lu177 are 50 MBq and more: is it in GBq\?"),
+        (7.4e6, r"which is 7\.4 MBq; allowed of Lu177 .*: is it in kBq\?"),
+    ],
+)
+def test_lutetium_in_another_unit(tmp_path, dose, words):
+    path = files.spect_file(tmp_path / "s.dcm", injection={"RadionuclideTotalDose": dose})
+    refused(path, words)
 
 
 def test_a_factor_that_is_none(tmp_path):

@@ -16,6 +16,7 @@ from bayesdose.measure._numbers import Floats
 from bayesdose.measure.images.headers import (
     MODALITIES,
     Headers,
+    RealWorldMap,
     real_world_map,
     scan_of,
     stated_number,
@@ -330,12 +331,13 @@ def _voxels(headers: Headers, files: list[Path], order: np.ndarray, factor: floa
             raise MeasureError(
                 f"{files[0].name}: its pixels have the shape {stored.shape}; {shape} is expected"
             )
-        line = _line(headers, 0)
+        line = _line(headers, 0, files[0].name)
         for place, frame in enumerate(order):
             values[place] = line(stored[frame]) * factor
         return values
     for place, number in enumerate(order):
-        values[place] = _line(headers, int(number))(_stored(files[number])) * factor
+        line = _line(headers, int(number), files[number].name)
+        values[place] = line(_stored(files[number])) * factor
     return values
 
 
@@ -353,7 +355,7 @@ def _stored(path: Path) -> np.ndarray:
         ) from err
 
 
-def _line(headers: Headers, number: int) -> Callable[[np.ndarray], Floats]:
+def _line(headers: Headers, number: int, name: str) -> Callable[[np.ndarray], Floats]:
     """How stored numbers of a file become quantities."""
     dataset = headers.datasets[number]
     slope = stated_number(dataset, "RescaleSlope", headers)
@@ -361,14 +363,26 @@ def _line(headers: Headers, number: int) -> Callable[[np.ndarray], Floats]:
     if headers.modality == "RTDOSE":
         slope, intercept = headers.number("DoseGridScaling"), 0.0
     elif headers.modality == "NM":
-        mapped = real_world_map(Headers([dataset], headers.name))
+        mapped = real_world_map(dataset, Headers([dataset], name))
         # NM files have a scale of their own only by way of exception.
         slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
         if mapped is not None:
-            slope, intercept = mapped.slope, mapped.intercept
+            return lambda stored: _mapped(stored, mapped, name)
     if slope is None or intercept is None:
         raise headers.refused(
             "lacks RescaleSlope, RescaleIntercept or DoseGridScaling, without which its numbers "
             "mean nothing: export again with them"
         )
     return lambda stored: stored.astype(np.float64) * slope + intercept
+
+
+def _mapped(stored: np.ndarray, mapped: RealWorldMap, name: str) -> Floats:
+    """Quantities of stored numbers, all of which must be ones that the map is meant for."""
+    least, largest = stored.min(), stored.max()
+    if least < mapped.first or largest > mapped.last:
+        raise MeasureError(
+            f"{name}: holds stored numbers from {least:g} to {largest:g}; "
+            f"RealWorldValueMappingSequence allows {mapped.first:g} to {mapped.last:g}, beyond "
+            "which they are no quantity: export the image again without clipping or marks in it"
+        )
+    return stored.astype(np.float64) * mapped.slope + mapped.intercept

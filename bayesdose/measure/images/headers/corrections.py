@@ -31,7 +31,7 @@ def corrections(headers: Headers) -> tuple[str, ...]:
 
 
 def check_corrections(headers: Headers) -> None:
-    """Refuse a PET without decay correction that claims one.
+    """Refuse an image whose headers disagree on whether decay is corrected.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def check_corrections(headers: Headers) -> None:
     Raises
     ------
     MeasureError
-        When DecayCorrection names a time and CorrectedImage does not list the correction.
+        When DecayCorrection names a time and CorrectedImage does not list the correction, or
+        DecayCorrection is NONE and CorrectedImage lists it.
 
     Warns
     -----
@@ -49,10 +50,12 @@ def check_corrections(headers: Headers) -> None:
         When attenuation is not corrected.
     """
     found = corrections(headers)
-    if found and "DECY" not in found:
+    correction = headers.one("DecayCorrection")
+    if found and correction is not None and (correction in REFERENCES) != ("DECY" in found):
         raise headers.refused(
-            f"contradicts itself: DecayCorrection is {headers.one('DecayCorrection')}, and "
-            "CorrectedImage does not list DECY"
+            f"contradicts itself: DecayCorrection is {correction}, and CorrectedImage "
+            f"{'lists' if 'DECY' in found else 'does not list'} DECY: ask the software that "
+            "reconstructed it, and correct the one that is wrong"
         )
     if found and "ATTN" not in found:
         warnings.warn(

@@ -5,12 +5,18 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from bayesdose.measure.images.headers.times import acquisitions, date_and_time, moment, seconds
+from bayesdose.measure.images.headers.times import (
+    acquisitions,
+    confirmed_stamp,
+    moment,
+    seconds,
+)
 from bayesdose.measure.images.headers.values import Headers, stated_number
 
 _ROUNDING_S = 1.0
-#: Longest time, s, by which a series may begin before its first image without more evidence.
-_EARLY_S = 3600.0
+#: Longest time, s, by which a scan may begin before its first image without a DecayFactor, which
+#: the standard demands of every image that is corrected for decay.
+_EARLY_S = 900.0
 #: Error, s, of the reference time that a DecayFactor implies, besides the length of its frame:
 #: vendors place the factor at a frame's start, middle or mean.
 _FACTOR_S = 300.0
@@ -94,7 +100,9 @@ def frames_of(headers: Headers) -> list[Frame]:
 def reference_time(headers: Headers, frames: list[Frame], half_life_s: float | None) -> datetime:
     """Time that a correction to the scan's start refers to.
 
-    The series' time, unless the series was made after the scan; then what else tells it.
+    The series' time, unless the series was made after the scan; then what else tells it. GE's
+    stamp of the scan, should it have an offset from UTC that the file does not place on its clock,
+    must be that of the first image.
 
     Parameters
     ----------
@@ -117,18 +125,25 @@ def reference_time(headers: Headers, frames: list[Frame], half_life_s: float | N
     first = min(frame.acquired for frame in frames)
     series = moment(headers.one("SeriesDate"), headers.one("SeriesTime"), headers)
     if series is not None and seconds(first, series) >= -_ROUNDING_S:
-        if seconds(first, series) > _EARLY_S and not _informative(frames):
-            raise headers.refused(
-                f"the series begins at {series}, more than an hour before the first image at "
-                f"{first}, and no DecayFactor tells which of them the decay correction refers to"
-            )
+        _check_early(headers, frames, "the series", series)
         return series
     stamp = headers.private("GEMS_PETD_01", 0x0009, 0x0D)
     if stamp is not None:
-        scan = date_and_time(str(stamp), headers)
+        scan = confirmed_stamp(str(stamp), first, headers)
         if seconds(first, scan) >= -_ROUNDING_S:
+            _check_early(headers, frames, "the scan by GE's (0009,100d)", scan)
             return scan
     return _reference_of_frames(headers, frames, half_life_s)
+
+
+def _check_early(headers: Headers, frames: list[Frame], what: str, start: datetime) -> None:
+    first = min(frame.acquired for frame in frames)
+    if seconds(first, start) > _EARLY_S and not _informative(frames):
+        raise headers.refused(
+            f"{what} begins at {start}, more than {_EARLY_S / 60:g} min before the first image at "
+            f"{first}, and no DecayFactor tells which of them the decay correction refers to: "
+            "export the original series, with DecayFactor"
+        )
 
 
 def _reference_of_frames(

@@ -14,19 +14,23 @@ from bayesdose.measure.images.headers.values import Headers
 #: Activities from here on are in Bq, those below in MBq: 0.1 MBq and 100 GBq are never injected.
 _BQ_FROM = 1e5
 _INJECTED_MBQ = (1.0, 20000.0)
+#: Least activity, MBq, of 177Lu in a therapy that is imaged by SPECT.
+_LEAST_LU177_MBQ = 50.0
 _DAY_S = 86400.0
 #: Half-lives after which nothing is left to be seen.
 _SPENT = 10.0
 _CLOCKS_APART_S = 5.0
 
 
-def injected_mbq(headers: Headers) -> float | None:
+def injected_mbq(headers: Headers, nuclide: str | None) -> float | None:
     """Injected activity, from Bq (PET) or MBq (NM) and from files that have it the other way.
 
     Parameters
     ----------
     headers : Headers
         Of all files of the series.
+    nuclide : str or None
+        Radionuclide, such as ``"Lu177"``.
 
     Returns
     -------
@@ -52,6 +56,12 @@ def injected_mbq(headers: Headers) -> float | None:
         raise headers.refused(
             f"RadionuclideTotalDose is {given:g}, which is {injected:g} MBq; allowed are "
             f"{_INJECTED_MBQ[0]:g} to {_INJECTED_MBQ[1]:g} MBq: in kBq, GBq or mCi?"
+        )
+    if headers.modality == "NM" and nuclide == "Lu177" and injected < _LEAST_LU177_MBQ:
+        raise headers.refused(
+            f"RadionuclideTotalDose is {given:g}, which is {injected:g} MBq; allowed of Lu177 are "
+            f"{_LEAST_LU177_MBQ:g} MBq and more: is it in {'kBq' if in_bq else 'GBq'}? Correct it "
+            "to MBq"
         )
     if in_bq != (headers.modality == "PT"):
         warnings.warn(

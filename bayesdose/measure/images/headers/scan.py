@@ -9,7 +9,7 @@ from bayesdose.measure.images.headers.corrections import REFERENCES, check_corre
 from bayesdose.measure.images.headers.decay import check_decay_factor, frames_of, reference_time
 from bayesdose.measure.images.headers.injection import injected_at, injected_mbq
 from bayesdose.measure.images.headers.radionuclide import radionuclide_of
-from bayesdose.measure.images.headers.times import acquisitions
+from bayesdose.measure.images.headers.times import acquisitions, seconds
 from bayesdose.measure.images.headers.units import spect_duration_s, units_of
 from bayesdose.measure.images.headers.values import Headers
 from bayesdose.measure.images.image import Scan
@@ -78,7 +78,7 @@ def _pet(headers: Headers) -> dict[str, Any]:
     frames = frames_of(headers)
     first = min(frame.acquired for frame in frames)
     last = max(frame.acquired + timedelta(seconds=frame.duration_s) for frame in frames)
-    if (last - first).total_seconds() > _LONGEST_S:
+    if seconds(last, first) > _LONGEST_S:
         raise headers.refused(
             f"AcquisitionDate and AcquisitionTime run from {first} to {last}, longer than "
             f"{_LONGEST_S / 3600:g} h: give the files of one scan"
@@ -90,10 +90,11 @@ def _pet(headers: Headers) -> dict[str, Any]:
     check_decay_factor(headers, frames, half_life_s, correction, started, injected)
     return {
         "started": started,
-        "duration_s": (last - first).total_seconds() or None,
+        # Without the length of every frame the end is not known.
+        "duration_s": seconds(last, started) if all(one.duration_s for one in frames) else None,
         "decay_corrected_to": REFERENCES[correction],
         "radionuclide": nuclide,
-        "injected_mbq": injected_mbq(headers),
+        "injected_mbq": injected_mbq(headers, nuclide),
         "injected_at": injected,
     }
 
@@ -104,6 +105,7 @@ def _spect(headers: Headers) -> dict[str, Any]:
     correction = headers.one("DecayCorrection")
     if correction not in (None, "NONE", *REFERENCES):
         raise headers.refused(f"DecayCorrection is {correction}; allowed are START, ADMIN, NONE")
+    check_corrections(headers)
     if correction is None and "DECY" in corrections(headers):
         warnings.warn(
             f"{headers.name}: CorrectedImage says that decay is corrected, and no DecayCorrection "
@@ -115,13 +117,16 @@ def _spect(headers: Headers) -> dict[str, Any]:
         "duration_s": spect_duration_s(headers),
         "decay_corrected_to": REFERENCES.get(correction),
         "radionuclide": nuclide,
-        "injected_mbq": injected_mbq(headers),
+        "injected_mbq": injected_mbq(headers, nuclide),
         "injected_at": injected_at(headers, started, half_life_s),
     }
 
 
 def pseudonym(patient_id: str | None) -> str | None:
-    """Name that files of one patient have in common and that does not tell who it is.
+    """Name that files of one patient have in common, which finds out files of two in one row.
+
+    It hides nobody: the hash has no salt, and PatientID is mostly a short number, which trying
+    them all finds. Guard it as PatientID itself.
 
     Parameters
     ----------

@@ -9,12 +9,20 @@ from pydicom.valuerep import DA, DT, TM
 
 from bayesdose.measure.images.headers.values import Headers
 
-_STAMP = re.compile(r"\d{12,14}(\.\d{1,6})?([+-]\d{4})?")
-_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d{2})(?P<minutes>\d{2})")
+_STAMP = re.compile(r"\d{12}(\d{2}(\.\d{1,6})?)?(?P<offset>[+-]\d{4})?")
+_CLOCK = re.compile(r"\d{4}(\d{2}(\.\d{1,6})?)?")
+_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>0\d|1[0-4])(?P<minutes>[0-5]\d)")
+#: Longest time, s, between a stamp and what confirms it; time zones are 15 min apart or more.
+_CONFIRMED_S = 60.0
 
 
 def acquisitions(headers: Headers) -> Iterator[datetime]:
     """Start of the acquisition of each file that has one.
+
+    That of AcquisitionDate and AcquisitionTime, which are on the scanner's clock by definition;
+    without them of AcquisitionDateTime. Should that have an offset from UTC and the file not tell
+    the zone of its clock, it may be on any: alone it is refused, and beside the other two it must
+    agree with them.
 
     Parameters
     ----------
@@ -28,14 +36,60 @@ def acquisitions(headers: Headers) -> Iterator[datetime]:
     Raises
     ------
     MeasureError
-        When a date or time cannot be read.
+        When a date or time cannot be read, or is on a clock that is not known.
     """
+    placed = headers.one("TimezoneOffsetFromUTC") is not None
     for one in headers.datasets:
         found = moment(one.get("AcquisitionDate"), one.get("AcquisitionTime"), headers)
-        if found is None and one.get("AcquisitionDateTime"):
-            found = date_and_time(str(one.AcquisitionDateTime), headers)
+        text = str(one.get("AcquisitionDateTime") or "").strip()
+        if found is None and text:
+            found = date_and_time(text, headers)
+        elif found is not None and not placed:
+            _check_confirmed(text, found, headers)
         if found is not None:
             yield found
+
+
+def confirmed_stamp(text: str, plain: datetime, headers: Headers) -> datetime:
+    """Date and time of one attribute, which another must confirm if its clock is not known.
+
+    Parameters
+    ----------
+    text : str
+        Value of the attribute.
+    plain : datetime
+        What it is held against, on the scanner's clock, should it have an offset from UTC and the
+        file lack TimezoneOffsetFromUTC.
+    headers : Headers
+        Of the series.
+
+    Returns
+    -------
+    datetime
+        Without a time zone.
+
+    Raises
+    ------
+    MeasureError
+        When it cannot be read, or is not confirmed.
+    """
+    if headers.one("TimezoneOffsetFromUTC") is None:
+        _check_confirmed(text, plain, headers)
+    return date_and_time(text, headers, confirmed=True)
+
+
+def _check_confirmed(text: str, plain: datetime, headers: Headers) -> None:
+    """Refuse a stamp with an offset from UTC that is not the time which is known otherwise."""
+    stamp = _STAMP.fullmatch(text.strip())
+    if stamp is None or stamp["offset"] is None:
+        return
+    found = date_and_time(text.strip().removesuffix(stamp["offset"]), headers)
+    if abs(seconds(found, plain)) > _CONFIRMED_S:
+        raise headers.refused(
+            f"a date and time is {text!r}, with an offset from UTC, and AcquisitionDate and "
+            f"AcquisitionTime are {plain}; without TimezoneOffsetFromUTC both must be on the same "
+            "clock: export again with TimezoneOffsetFromUTC, or correct the one that is wrong"
+        )
 
 
 def moment(day: str | None, clock: str | None, headers: Headers) -> datetime | None:
@@ -67,7 +121,7 @@ def moment(day: str | None, clock: str | None, headers: Headers) -> datetime | N
     return datetime(on.year, on.month, on.day) + since_midnight(time_of_day(clock, headers))
 
 
-def date_and_time(text: str, headers: Headers, *, confirmed: bool = True) -> datetime:
+def date_and_time(text: str, headers: Headers, *, confirmed: bool = False) -> datetime:
     """Date and time on the scanner's clock, of one attribute.
 
     Parameters
@@ -101,15 +155,15 @@ def date_and_time(text: str, headers: Headers, *, confirmed: bool = True) -> dat
             f"a date and time is {text!r}; allowed is YYYYMMDDHHMMSS.FFFFFF&ZZXX, with the time of "
             "day at least to the minute"
         )
-    zone = headers.one("TimezoneOffsetFromUTC")
     if found.tzinfo is None:
         return datetime.combine(found.date(), found.time())
+    zone = headers.one("TimezoneOffsetFromUTC")
     if zone is not None:
-        return found.astimezone(_zone(zone, headers)).replace(tzinfo=None)
+        return found.astimezone(_zone(str(zone), headers)).replace(tzinfo=None)
     if not confirmed:
         raise headers.refused(
             f"a date and time is {text!r}, with an offset from UTC, and TimezoneOffsetFromUTC does "
-            "not tell that of the scan's times"
+            "not tell that of the scan's times: export again with it"
         )
     return datetime.combine(found.date(), found.time())
 
@@ -117,7 +171,10 @@ def date_and_time(text: str, headers: Headers, *, confirmed: bool = True) -> dat
 def _zone(text: str, headers: Headers) -> tzinfo:
     found = _OFFSET.fullmatch(text)
     if found is None:
-        raise headers.refused(f"TimezoneOffsetFromUTC is {text!r}; allowed is &ZZXX, as in +0200")
+        raise headers.refused(
+            f"TimezoneOffsetFromUTC is {text!r}; allowed is &ZZXX, as in +0200, of up to 14 hours: "
+            "correct or remove it"
+        )
     offset = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
     return timezone(-offset if found["sign"] == "-" else offset)
 
@@ -142,9 +199,15 @@ def time_of_day(text: str, headers: Headers) -> Any:
         When it cannot be read.
     """
     try:
-        return TM(text.strip())
-    except ValueError as err:
-        raise headers.refused(f"a time of day is {text!r}; allowed is HHMMSS.FFFFFF") from err
+        # pydicom takes hours alone for a time on the hour.
+        found = TM(text.strip()) if _CLOCK.fullmatch(text.strip()) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise headers.refused(
+            f"a time of day is {text!r}; allowed is HHMMSS.FFFFFF, at least to the minute"
+        )
+    return found
 
 
 def since_midnight(time: Any) -> timedelta:

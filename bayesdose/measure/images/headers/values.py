@@ -76,7 +76,7 @@ class Headers:
         MeasureError
             When files differ in it, or it cannot be read.
         """
-        return self._agreed(keyword, lambda dataset: dataset.get(keyword))
+        return self.agreed(keyword, lambda dataset: dataset.get(keyword))
 
     def drug(self, keyword: str) -> Any:
         """Value of an attribute of the injected radiopharmaceutical.
@@ -106,7 +106,7 @@ class Headers:
                 )
             return items[0].get(keyword) if len(items) else None
 
-        return self._agreed(keyword, of)
+        return self.agreed(keyword, of)
 
     def private(self, creator: str, group: int, element: int) -> Any:
         """Value of a private attribute, whose creator must be the one that is named.
@@ -136,7 +136,7 @@ class Headers:
                 return None
             return value.decode("ascii", "replace") if isinstance(value, bytes) else value
 
-        return self._agreed(f"({group:04x},xx{element:02x}) of {creator}", of)
+        return self.agreed(f"({group:04x},xx{element:02x}) of {creator}", of)
 
     def number(self, keyword: str, find: Callable[[str], Any] | None = None) -> float | None:
         """Number above 0 that is the same in all files.
@@ -169,7 +169,26 @@ class Headers:
             raise self.refused(f"{keyword} is {number:g}; it must be above 0, or absent")
         return number or None
 
-    def _agreed(self, what: str, find: Callable[[pydicom.Dataset], Any]) -> Any:
+    def agreed(self, what: str, find: Callable[[pydicom.Dataset], Any]) -> Any:
+        """Value that is the same in all files.
+
+        Parameters
+        ----------
+        what : str
+            Its name, for messages.
+        find : callable
+            Takes the header of a file and gives the value.
+
+        Returns
+        -------
+        str, float, tuple or None
+            None where it is absent or empty.
+
+        Raises
+        ------
+        MeasureError
+            When files differ in it, or it cannot be read.
+        """
         try:
             values = list(dict.fromkeys(_plain(find(dataset)) for dataset in self.datasets))
         except MeasureError:
