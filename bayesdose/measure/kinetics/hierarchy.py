@@ -63,8 +63,6 @@ def sample_population(
     from numpyro.infer import MCMC, NUTS
 
     n_patients, n_regions = scans.patient.max() + 1, len(scans.keys)
-    # log A is flat: it is integrated out through the weighted mean of each region's residuals
-    membership = np.equal.outer(np.arange(n_regions), scans.region).astype(float)
 
     def model() -> None:
         half_life = numpyro.sample(
@@ -90,7 +88,7 @@ def sample_population(
         slow, fast = rates(e, uptake[scans.tissue] + uptake_sd[scans.tissue] * f, decay, jnp)
         shape = log_shape(slow[scans.region], fast[scans.region], scans.time_h, jnp)
         variance = noise**2 + scans.noise_var
-        numpyro.factor("y", _contrasts(scans.log_activity - shape, variance, membership).sum())
+        numpyro.factor("y", _contrasts(scans.log_activity - shape, variance, scans.region))
 
     with jax.enable_x64(True):
         mcmc = MCMC(
@@ -110,12 +108,14 @@ def sample_population(
     return Population(flat, r_hat, divergences)
 
 
-def _contrasts(residual: Any, variance: Any, membership: Any) -> Any:
-    """Log density of each region's residuals with its flat level integrated out."""
+def _contrasts(residual: Any, variance: Any, region: np.ndarray) -> Any:
+    """Log density of all residuals, with the flat level of each region integrated out."""
     import jax.numpy as jnp
 
-    weight = membership / variance
-    total = weight.sum(1)
-    level = (weight @ residual) / total
-    square = membership @ (residual**2 / variance) - total * level**2
-    return -0.5 * (membership @ jnp.log(variance) + jnp.log(total) + square)
+    def by_region(values: Any) -> Any:
+        return jnp.zeros(region.max() + 1).at[region].add(values)
+
+    total = by_region(1 / variance)
+    level = by_region(residual / variance) / total
+    square = (residual**2 / variance).sum() - (total * level**2).sum()
+    return -0.5 * (jnp.log(variance).sum() + jnp.log(total).sum() + square)

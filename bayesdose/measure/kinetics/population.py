@@ -140,7 +140,9 @@ class PopulationKinetics:
         """
         log_tia, log_half_life, scans = self._draws(new, random_seed)
         tails = (1 - prob) / 2, (1 + prob) / 2
-        lower, median, upper = np.exp(np.quantile(log_tia, [tails[0], 0.5, tails[1]], axis=0))
+        # Weibull's quantiles of n draws hold the stated probability; the default ones lack 2 / n
+        ends = np.quantile(log_tia, [tails[0], 0.5, tails[1]], axis=0, method="weibull")
+        lower, median, upper = np.exp(ends)
         relative = np.exp(log_tia - log_tia.max(0))
         return scans.keys.to_frame(index=False).assign(
             n_scans=np.bincount(scans.region),

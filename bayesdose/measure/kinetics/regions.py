@@ -1,6 +1,6 @@
 """Regions of new patients under draws of a population, by quadrature on a grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp
@@ -19,6 +19,8 @@ FINE_HALF_LIFE, FINE_UPTAKE = 80, 40
 PATIENT = np.linspace(-4.5, 4.5, 91)
 #: Log density below its top at which a box ends.
 _DEPTH = 18.0
+#: Times that a box is narrowed.
+_ZOOMS = 3
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,13 @@ class _Grid:
     Parameters
     ----------
     half_life, uptake : ndarray of shape (n_T,) and (n_U,), log h
+    floor : ndarray of shape (n_scans,)
+        Variance of a log activity below which the grid would miss it.
     """
 
     half_life: Floats
     uptake: Floats
+    floor: Floats
 
 
 @dataclass(frozen=True)
@@ -101,16 +106,37 @@ def _of_region(drawn: dict[str, Floats], tissue: int) -> _Drawn:
 
 def _box(scans: Scans, region: int, one: _Drawn, decay: float) -> _Grid:
     """A fine grid over what the scans and the population leave possible."""
-    noise = np.array([np.median(one.noise)])
-    log_density = _log_likelihood(scans, region, noise, _Grid(HALF_LIFE, UPTAKE), decay)[0]
-    # the population's marginal, somewhat wider
-    spread = one.half_life_sd**2 + one.patient_sd**2
-    log_density = log_density + _wide(HALF_LIFE, one.half_life, spread)[:, None]
-    log_density = log_density + _wide(UPTAKE, one.uptake, one.uptake_sd**2)
-    inside = log_density > log_density.max() - _DEPTH
-    return _Grid(
-        _span(HALF_LIFE, inside.any(1), FINE_HALF_LIFE), _span(UPTAKE, inside.any(0), FINE_UPTAKE)
-    )
+    grid = _Grid(HALF_LIFE, UPTAKE, np.zeros(1))
+    for _ in range(_ZOOMS):
+        # the distance to the curves of a cell, not to its centre's: a cell that hides a narrow
+        # peak must not be lost
+        residual, blur = _cells(scans, region, grid, decay)
+        weight = 1 / (np.median(one.noise) ** 2 + scans.noise_var[scans.region == region] + blur)
+        level = (weight * residual).sum(2, keepdims=True) / weight.sum(2, keepdims=True)
+        log_density = -0.5 * (weight * (residual - level) ** 2).sum(2)
+        # the population's marginal, somewhat wider
+        spread = one.half_life_sd**2 + one.patient_sd**2
+        log_density += _wide(grid.half_life, one.half_life, spread)[:, None]
+        log_density += _wide(grid.uptake, one.uptake, one.uptake_sd**2)
+        inside = log_density > log_density.max() - _DEPTH
+        grid = _Grid(
+            _span(grid.half_life, inside.any(1), FINE_HALF_LIFE),
+            _span(grid.uptake, inside.any(0), FINE_UPTAKE),
+            np.zeros(1),
+        )
+    _, blur = _cells(scans, region, grid, decay)
+    return replace(grid, floor=np.median(blur.reshape(-1, blur.shape[2]), axis=0))
+
+
+def _cells(scans: Scans, region: int, grid: _Grid, decay: float) -> tuple[Floats, Floats]:
+    """Residuals, and variance of half a step of the grid, of shape (n_T, n_U, n_scans)."""
+    mine = scans.region == region
+    slow, fast = rates(grid.half_life[:, None], grid.uptake, decay)
+    shape = log_shape(slow[..., None], fast[..., None], scans.time_h[mine])
+    # what is common to all scans goes into the level
+    steps = np.array([np.gradient(shape, axis=axis) for axis in (0, 1)])
+    blur = ((steps - steps.mean(3, keepdims=True)) ** 2).sum(0) / 4
+    return scans.log_activity[mine] - shape, blur
 
 
 def _wide(grid: Floats, mean: Floats, variance: Floats) -> Floats:
@@ -129,7 +155,7 @@ def _log_likelihood(scans: Scans, region: int, noise: Floats, grid: _Grid, decay
     mine = scans.region == region
     shape = log_shape(slow[..., None], fast[..., None], scans.time_h[mine])
     residual = (scans.log_activity[mine] - shape).reshape(-1, mine.sum())
-    variance = noise[:, None] ** 2 + scans.noise_var[mine]
+    variance = np.maximum(noise[:, None] ** 2 + scans.noise_var[mine], grid.floor)
     log_density = log_density_of_contrasts(residual, variance)
     return log_density.reshape(len(noise), len(grid.half_life), len(grid.uptake))
 
@@ -189,7 +215,7 @@ def _draw_region(
     place = _draw(clearance + _log_half_life_prior(one, grid, effect[:, None])[:, 0], rng)
     half_life = _jittered(grid.half_life, place, rng)
     mine = scans.region == region
-    variance = one.noise[:, None] ** 2 + scans.noise_var[mine]
+    variance = np.maximum(one.noise[:, None] ** 2 + scans.noise_var[mine], grid.floor)
     slow, fast = rates(half_life[:, None], grid.uptake, decay)
     shape = log_shape(slow[..., None], fast[..., None], scans.time_h[mine])
     weight = (1 / variance)[:, None]

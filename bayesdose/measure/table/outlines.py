@@ -32,6 +32,7 @@ class Outlines:
         kept = [name for name in job.regions.columns if name not in REGION_KEYS]
         self._labels = job.regions[["label", "site_id", "tissue", *kept]]
         self._maps: dict[str, Image] = {}
+        self._whose: dict[str, str] = {}
         if not self._rows:
             raise MeasureError("no file has the role regions")
 
@@ -55,8 +56,10 @@ class Outlines:
         Raises
         ------
         MeasureError
-            When no file fits, or more than one.
+            When no file fits, or more than one; or the image is of another person than those
+            before.
         """
+        self._check_person(image)
         fitting, reasons = [], []
         for row in self._rows:
             if not _meant(row, role, time_h):
@@ -75,6 +78,17 @@ class Outlines:
                 "table of files"
             )
         return fitting[0][1]
+
+    def _check_person(self, image: Image) -> None:
+        person = image.scan.patient if image.scan is not None else None
+        if person is None:
+            return
+        self._whose.setdefault(person, image.name)
+        if len(self._whose) > 1:
+            raise MeasureError(
+                f"{' and '.join(self._whose.values())} are of two people, by the PatientID in "
+                "their headers: check the table of files"
+            )
 
     def _read(self, row: dict[str, Any], image: Image) -> Regions:
         path = Path(row["path"])
