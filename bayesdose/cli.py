@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bayesdose import DoseModel
     from bayesdose.dose.leave_one_out import LeaveOneOut
     from bayesdose.dose.spec import ModelSpec
+    from bayesdose.measure import Dosimetry, Texture
 
 DEFAULT_FORMULA = "log(suv_mean) + log(volume_ml)"
 DEMO_FORMULA = {
@@ -35,6 +36,8 @@ DEMO_FORMULA = {
     "kidney": "log(suv_mean) + egfr_ml_min_1p73m2",
 }
 MODEL_FILE = "dose.nc"
+#: By this file an earlier run of measure is known; beside it are its finished patients.
+_STORE_SIGN = "patients/README.txt"
 _SIMULATED = (
     "The cohort is SIMULATED, from kinetics, imaging and dosimetry. It shows how the package "
     "works; it is no evidence about patients."
@@ -117,9 +120,13 @@ def _parser() -> argparse.ArgumentParser:
         help="tables [texture] (bin_width, ...) and [dosimetry] (calibration_cv, ...)",
     )
     measure.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="patients at once (default: %(default)s)"
+        "--jobs",
+        type=_jobs,
+        default=1,
+        metavar="N",
+        help="patients at once, at most one a core; -1 for all cores (default: %(default)s)",
     )
-    _add_force(measure)
+    _add_force(measure, "; finished patients are not measured anew")
 
     validate = _command(commands, "validate", _validate, "check a site table")
     _add_table(validate)
@@ -184,8 +191,20 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet", help="sheet of a workbook with more than one")
 
 
-def _add_force(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="replace files that are there")
+def _add_force(parser: argparse.ArgumentParser, more: str = "") -> None:
+    parser.add_argument("--force", action="store_true", help=f"replace files that are there{more}")
+
+
+def _jobs(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < -1 or number == 0:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; give a whole number from 1, or -1 for all cores"
+        )
+    return number
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -199,31 +218,59 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _measure(args: argparse.Namespace) -> None:
-    from bayesdose.measure.table.settings import settings_from_dict
-    from bayesdose.report.folder import write_csv
-
-    store = args.out / "patients"
-    check_free(args.out, force=args.force or store.is_dir())
-    plain = {} if args.settings is None else config.read_toml(args.settings)
-    texture, dosimetry = settings_from_dict(plain)
-    sites = bayesdose.measure.build_site_table(
-        args.files,
-        args.patients,
-        args.regions,
-        args.jobs,
-        texture=texture,
-        dosimetry=dosimetry,
-        folder=store,
-    )
+    import joblib
     import pandas as pd
 
-    write_csv(sites, args.out / "sites.csv")
+    from bayesdose.measure.table.inputs import make_jobs
+    from bayesdose.report.folder import write_csv
+
+    check_free(args.out, force=args.force, sign=_STORE_SIGN)
+    texture, dosimetry = _measure_settings(args.settings)
+    tables = args.files, args.patients, args.regions
+    make_jobs(*tables)  # tables that are refused leave no trace
+    _begin_store(args.out)
+    written = args.out / "sites.csv", args.out / "problems.csv"
+    for path in written:
+        # those of an earlier run are not to be taken for this one's
+        path.unlink(missing_ok=True)
+    try:
+        sites = bayesdose.measure.build_site_table(
+            *tables,
+            min(args.jobs, joblib.cpu_count()),
+            texture=texture,
+            dosimetry=dosimetry,
+            folder=(args.out / _STORE_SIGN).parent,
+        )
+    except BayesdoseError as err:
+        raise bayesdose.MeasureError(f"{err}\n{written[0]} is not written") from err
     problems = pd.DataFrame(
         sites.attrs["problems"], columns=["patient_id", "cycle", "problem"], dtype=object
     )
-    write_csv(problems, args.out / "problems.csv")
-    _say(f"wrote {args.out / 'sites.csv'}; it names patients")
+    write_csv(problems, written[1])
+    write_csv(sites, written[0])
+    _say(f"wrote {written[0]}; it names patients")
     print(f"{_size(sites)}; {len(problems)} patients and cycles left out")
+
+
+def _measure_settings(path: Path | None) -> tuple["Texture | None", "Dosimetry"]:
+    from bayesdose.measure.table.settings import settings_from_dict
+
+    plain = {} if path is None else config.read_toml(path)
+    try:
+        return settings_from_dict(plain)
+    except BayesdoseError as err:
+        raise bayesdose.ConfigError(f"{path}: {err}") from err
+
+
+def _begin_store(out: Path) -> None:
+    """Make the folder of finished patients, or say what an earlier run left in it."""
+    sign = out / _STORE_SIGN
+    if not sign.is_file():
+        sign.parent.mkdir(parents=True, exist_ok=True)
+        write_text("Finished patients of bayesdose measure; made anew when missing.\n", sign)
+        return
+    kept = len(list(sign.parent.glob("*.json")))
+    _say(f"{kept} finished before; those whose files, rows or settings changed are measured anew")
 
 
 def _validate(args: argparse.Namespace) -> None:
@@ -400,3 +447,7 @@ def _messages() -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.setLevel(before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,7 +12,6 @@ BAYESDOSE_TEST_DATA) it also measures two real things: the time-activity data of
 
 import argparse
 import os
-import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from bayesdose import measure, report, simulate
 
 PET = {"shape": (100, 80, 70), "spacing_mm": (4.0, 4.0, 3.0)}
 SPECT = {"shape": (84, 67, 44), "spacing_mm": (4.8, 4.8, 4.8)}
+SPECT_FWHM_MM = 12.0
 TIMES_H = (24.0, 48.0, 96.0, 168.0)
 WEIGHT_KG, INJECTED_MBQ, UPTAKE_H, DENSITY_G_ML = 80.0, 150.0, 1.0, 1.04
 HALF_LIFE_H = {"tumour": 55.0, "kidney": 38.0, "salivary_gland": 30.0}
@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Simulate, measure, fit, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="folder for scans, tables and pictures")
-    parser.add_argument("--patients", type=int, default=9)
+    parser.add_argument(
+        "--patients", type=at_least_three, default=9, help="from 3 (default: %(default)s)"
+    )
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--data", default=os.environ.get("BAYESDOSE_TEST_DATA"))
     arguments = parser.parse_args(argv)
@@ -62,10 +64,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             table.to_csv(folder / "sites.csv", index=False)
             print(f"wrote {folder}: scans, sites.csv, time_activity.png, slices.png")
     if not arguments.data:
-        sys.exit("no real tables: --data FOLDER, or BAYESDOSE_TEST_DATA=FOLDER, adds them")
+        print("Without real tables; --data FOLDER, or BAYESDOSE_TEST_DATA=FOLDER, adds them.")
+        return
     data = Path(arguments.data)
     print(real_curves(data / "lu177_snmmi_patient004"))
     print(real_regions(data / "lu177_dotatate_patient15"))
+
+
+def at_least_three(text: str) -> int:
+    """Read a number of patients; with fewer than three, none could be left out."""
+    if not text.isdigit() or int(text) < 3:
+        raise argparse.ArgumentTypeError(f"got {text!r}; give a whole number from 3")
+    return int(text)
 
 
 def write_cohort(folder: Path, n_patients: int) -> pd.DataFrame:
@@ -154,7 +164,7 @@ def write_spect(sites: pd.DataFrame, folder: Path, name: str, seed: int) -> list
         phantom = simulate.pet_volume(
             sites.assign(concentration=tia * rate * np.exp(-rate * time) / volume),
             background=0.0,
-            fwhm_mm=12.0,
+            fwhm_mm=SPECT_FWHM_MM,
             counts_per_unit=1300.0,
             random_seed=int(rng.integers(2**31)),
             **SPECT,
@@ -187,7 +197,7 @@ def recovery_curve() -> measure.RecoveryCurve:
             label=1, site_id="sphere", tissue="phantom", concentration=1.0
         )
         phantom = simulate.pet_volume(
-            sphere, background=0.0, fwhm_mm=12.0, counts_per_unit=None, **SPECT
+            sphere, background=0.0, fwhm_mm=SPECT_FWHM_MM, counts_per_unit=None, **SPECT
         )
         row = measure.site_activity(phantom.image, phantom.regions, units="MBq/mL").iloc[0]
         found.append((row["volume_ml"], row["activity_mbq"] / phantom.truth["total"].iloc[0]))
@@ -197,7 +207,12 @@ def recovery_curve() -> measure.RecoveryCurve:
 def dosimetry(curve: measure.RecoveryCurve) -> measure.Dosimetry:
     """State how doses are made of the SPECT, and how sure its parts are."""
     return measure.Dosimetry(
-        recovery=curve, calibration_cv=0.05, diameter_sd_mm=1.0, activity_cv=0.03, curve="mono"
+        recovery=curve,
+        calibration_cv=0.05,
+        diameter_sd_mm=1.0,
+        activity_cv=0.03,
+        curve="mono",
+        fwhm_mm=SPECT_FWHM_MM,
     )
 
 

@@ -75,6 +75,15 @@ def test_version_and_help_are_quick_and_light(capsys):
     assert {"pandas", "jax", "matplotlib", "pymc"}.isdisjoint(done.stdout.split())
 
 
+@pytest.mark.parametrize("module", ["bayesdose", "bayesdose.cli"])
+def test_the_package_is_a_command_too(module):
+    command = [sys.executable, "-W", "error", "-m", module]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"bayesdose {bayesdose.__version__}\n"
+    done = subprocess.run([*command, "fitt"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [[], ["fitt"], ["fit", "a.csv"], ["predict", "fit"], ["predict", "f", "t", "--kind", "old"]],
@@ -327,19 +336,26 @@ def scanned(tmp_path_factory) -> Path:
     return folder
 
 
-def test_measure_writes_a_table_that_validates_and_goes_on(scanned, tmp_path, capsys):
+@pytest.fixture
+def measuring(scanned, tmp_path) -> list[object]:
+    """Command line that measures one patient of two."""
+    tables = [scanned / f"{name}.csv" for name in ("files", "patients", "regions")]
+    return ["measure", *tables, "--out", tmp_path / "out"]
+
+
+def test_measure_writes_a_table_that_validates_and_goes_on(measuring, tmp_path, capsys):
     settings = tmp_path / "measure.toml"
     settings.write_text(
-        "[texture]\nbin_width = 0.5\n[dosimetry]\ncalibration_cv = 0.05\n"
+        "[texture]\nbin_width = 0.5\n[dosimetry]\ncalibration_cv = 0.05\nfwhm_mm = 12.0\n"
         "[dosimetry.recovery]\nb1_ml = 0.01\nb2 = 2.0\n"
     )
-    tables = [scanned / f"{name}.csv" for name in ("files", "patients", "regions")]
-    command = ["measure", *tables, "--out", tmp_path / "out", "--settings", settings]
+    command = [*measuring, "--settings", settings]
     assert run(*command) == 0
     shown = capsys.readouterr()
     assert "1 patients and cycles left out" in shown.out
     assert "no.nii: no such file" in shown.err
-    assert "[1 of 2]" in shown.err or "(1 of 2)" in shown.err
+    assert "1 of 2" in shown.err
+    assert "finished before" not in shown.err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("patients", "problems.csv", "sites.csv")
     ]
@@ -347,24 +363,71 @@ def test_measure_writes_a_table_that_validates_and_goes_on(scanned, tmp_path, ca
     assert problems["patient_id"].tolist() == ["B"]
     before = (tmp_path / "out" / "sites.csv").read_bytes()
     assert run(*command) == 0
+    assert "1 finished before" in capsys.readouterr().err
     assert (tmp_path / "out" / "sites.csv").read_bytes() == before
     assert run("validate", tmp_path / "out" / "sites.csv") == 0
+
+
+def test_measure_takes_no_foreign_folder_for_its_own(measuring, tmp_path, refused):
+    (tmp_path / "out" / "patients").mkdir(parents=True)
+    (tmp_path / "out" / "sites.csv").write_text("mine")
+    assert "is not empty" in refused(*measuring)
+    assert (tmp_path / "out" / "sites.csv").read_text() == "mine"
+
+
+def test_measure_leaves_no_old_table_where_it_fails(measuring, scanned, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    for name in ("sites.csv", "problems.csv"):
+        (tmp_path / "out" / name).write_text("old")
+    files = pd.read_csv(scanned / "files.csv")
+    files["path"] = "no_" + files["path"]
+    files.to_csv(tmp_path / "files.csv", index=False)
+    measuring[1] = tmp_path / "files.csv"
+    assert run(*measuring, "--force") == 1
+    shown = capsys.readouterr().err
+    assert "no patient could be measured" in shown
+    assert f"{tmp_path / 'out' / 'sites.csv'} is not written" in shown
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["patients"]
+
+
+@pytest.mark.parametrize(("asked", "passed_on"), [("1000", 4), ("3", 3), ("-1", -1)])
+def test_measure_starts_no_more_processes_than_cores(
+    measuring, monkeypatch: pytest.MonkeyPatch, asked, passed_on
+):
+    found = []
+
+    def build(files, patients, regions, n_jobs, **_):
+        found.append(n_jobs)
+        raise bayesdose.MeasureError("enough")
+
+    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
+    monkeypatch.setattr(bayesdose.measure, "build_site_table", build)
+    assert run(*measuring, "--jobs", asked) == 1
+    assert found == [passed_on]
+
+
+@pytest.mark.parametrize("jobs", ["0", "-2", "1.5", "all"])
+def test_measure_names_jobs_that_cannot_be(measuring, jobs, capsys):
+    assert run(*measuring, "--jobs", jobs) == 2
+    assert f"argument --jobs: got '{jobs}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[textures]\nbin_width = 1.0", "settings has no 'textures'"),
+        ("[textures]\nbin_width = 1.0", "the top level has no 'textures'"),
         ("[texture]\nbins = 1.0", "[texture] has no 'bins'"),
         ("[texture]\naggregation = '3d_merged'", "[texture] needs bin_width"),
         ("[dosimetry]\ncalibration_cv = 5.0", "calibration_cv"),
         ("[dosimetry.recovery]\nb1_ml = 1.0", "needs b1_ml and b2"),
+        ("[texture]\nbin_width = '0.5'", "[texture] bin_width: got '0.5'"),
+        ("[dosimetry.recovery]\nb1_ml = 1.0\nb2 = 1.0\ncovariance = 3", "recovery] covariance"),
         ("texture = 1", "[texture] must be a table"),
         ("[texture", "is no TOML file"),
     ],
 )
-def test_measure_refuses_settings(scanned, tmp_path, refused, text, words):
+def test_measure_refuses_settings(measuring, tmp_path, refused, text, words):
     (tmp_path / "measure.toml").write_text(text)
-    tables = [scanned / f"{name}.csv" for name in ("files", "patients", "regions")]
-    settings = ["--settings", tmp_path / "measure.toml", "--out", tmp_path / "out"]
-    assert words in refused("measure", *tables, *settings)
+    message = refused(*measuring, "--settings", tmp_path / "measure.toml")
+    assert message.startswith(f"bayesdose measure: {tmp_path / 'measure.toml'}: ")
+    assert words in message

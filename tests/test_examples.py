@@ -124,17 +124,24 @@ def test_real_tables_say_how_to_name_the_folder(monkeypatch):
 def test_images_become_doses(tmp_path, capsys):
     pytest.importorskip("mirp")
     module = example("from_images_to_dose")
-    arguments = ["--out", str(tmp_path), "--patients", "4", "--draws", "500", "--data", ""]
-    with pytest.raises(SystemExit, match="no real tables"):
-        module.main(arguments)
+    module.main(["--out", str(tmp_path), "--patients", "4", "--draws", "500", "--data", ""])
     said = capsys.readouterr().out
     assert "SIMULATED" in said
+    assert said.splitlines()[-1].startswith("Without real tables")
     assert said.count("Every patient left out") == 2
     table = pd.read_csv(tmp_path / "sites.csv")
     assert len(table) == 4 * 10
     assert len(bd.validate_sites(table)) == 40
     for name in ("time_activity.png", "slices.png"):
         assert (tmp_path / name).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("n", ["2", "-1", "many"])
+def test_images_of_too_few_patients_are_refused(n, capsys):
+    pytest.importorskip("nibabel")
+    with pytest.raises(SystemExit, match="2"):
+        example("from_images_to_dose").main(["--patients", n])
+    assert f"argument --patients: got '{n}'; give a whole number from 3" in capsys.readouterr().err
 
 
 def test_real_curves_and_regions(test_data):

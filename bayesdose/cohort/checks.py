@@ -109,7 +109,7 @@ def validate_sites(
     numbers, found = _check_cells(clean, known, complete, off)
     problems += found + _check_foreign(clean, known, require)
     if all(isinstance(problem.value, Hashable) for problem in problems):
-        problems += _check_rows(clean, known, patient, by, mixed_ok)
+        problems += _check_rows(clean, known, patient, by, response, mixed_ok)
     doses = _doses(clean, numbers, response, by, activity)
     if doses is not None and "literature_median" not in off:
         problems += rows.median_problems(response, *doses)
@@ -207,9 +207,10 @@ def _check_rows(
     known: Mapping[str, Column],
     patient: str,
     by: str | None,
+    response: str,
     mixed_ok: Collection[str],
 ) -> list[Problem]:
-    found = rows.mixture_problems(frame, known, mixed_ok)
+    found = rows.mixture_problems(frame, known, mixed_ok, response)
     if by in frame:
         found += rows.tissue_spelling_problems(str(by), frame[by])
     if patient in frame:

@@ -95,7 +95,7 @@ def per_cycle_problems(
 
 
 def mixture_problems(
-    frame: pd.DataFrame, known: Mapping[str, Column], mixed_ok: Collection[str]
+    frame: pd.DataFrame, known: Mapping[str, Column], mixed_ok: Collection[str], response: str
 ) -> list[Problem]:
     """Find protocols that are mixed without the model taking account of it.
 
@@ -107,6 +107,8 @@ def mixture_problems(
         Its described columns.
     mixed_ok : collection of str
         Columns that the model uses.
+    response : str
+        Column of doses: how a dose was measured is asked for where there is one.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def mixture_problems(
             continue
         found += [
             Problem(int(position), name, "missing", "a value in every row, or in none")
-            for position in np.flatnonzero(frame[name].isna().to_numpy())
+            for position in np.flatnonzero(_lacks(frame, name, response))
         ]
         if len(counts) > 1 and name not in mixed_ok:
             mixture = ", ".join(f"{value} ({n})" for value, n in counts.items())
@@ -130,6 +132,13 @@ def mixture_problems(
             allowed = f"one value; {way_out}"
             found.append(Problem(-1, name, mixture, allowed))
     return found
+
+
+def _lacks(frame: pd.DataFrame, name: str, response: str) -> np.ndarray:
+    missing = frame[name].isna().to_numpy()
+    if name == "dose_method" and response in frame.columns:
+        missing &= frame[response].notna().to_numpy()
+    return missing
 
 
 def tissue_spelling_problems(name: str, values: pd.Series) -> list[Problem]:

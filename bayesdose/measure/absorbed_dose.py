@@ -1,8 +1,9 @@
 """From time-integrated activity to absorbed dose by MIRD, with its uncertainty.
 
-The chain of the EANM's guidance: the volume of a region enters its activity (by recovery) and its
-S-value (by mass). An outline that is too large gives too much recovery, hence too little activity,
-and too small an S-value; the two errors add up in the dose and are not independent.
+The chain of the EANM's guidance: the volume of a region enters its activity (by recovery and by the
+counts within the outline) and its S-value (by mass). An outline that is too large gives too much
+recovery, hence too little activity, and too small an S-value; it also holds more counts, which
+takes part of that back. The errors of one volume add up with their signs.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from bayesdose.errors import MeasureError
 from bayesdose.measure._numbers import LARGEST_CV, Floats, numbers
-from bayesdose.measure.recovery import RecoveryCurve
+from bayesdose.measure.recovery import RecoveryCurve, spill_slope
 from bayesdose.measure.spheres import s_value_sphere, sphere_slope
 
 S_TABLE_COLUMNS = ("source", "target", "s_gy_per_mbq_h", "ref_mass_g")
@@ -29,6 +30,7 @@ def absorbed_dose(
     volume_cv: ArrayLike = 0.0,
     recovery: RecoveryCurve | None = None,
     calibration_cv: float = 0.0,
+    fwhm_mm: float | None = None,
 ) -> pd.DataFrame:
     """Self-dose of lesions or organs, D = TIA S(m), with 177Lu spheres of the region's mass.
 
@@ -49,6 +51,10 @@ def absorbed_dose(
         activity too, and the uncertainty of the curve becomes part of the shared one.
     calibration_cv : float
         Relative standard uncertainty of the camera's calibration, shared by all sites.
+    fwhm_mm : float, optional, mm
+        Resolution of the SPECT whose counts were summed within the outlines; up to 60. Without it
+        an outline that is too large counts no more than one that is not, which overstates the
+        uncertainty of small lesions two times or more.
 
     Returns
     -------
@@ -64,15 +70,18 @@ def absorbed_dose(
 
     Notes
     -----
-    With s = d ln S / d ln m = -0.99 or so, r = d ln R / d ln v and u the relative uncertainties,
-    u_D^2 = u_TIA^2 + (s - r)^2 u_v^2 independent and u_cal^2 + u_R^2 shared. The uncertainty of
-    the recovery curve is common to the sites, though not in equal measure; it is given to each
-    site as its own shared part.
+    With s = d ln S / d ln m = -0.99 or so, r = d ln R / d ln v, c = d ln C / d ln v (the counts
+    within the outline) and u the relative uncertainties, u_D^2 = u_TIA^2 + (s - r + c)^2 u_v^2
+    independent and u_cal^2 + u_R^2 shared. c = g / R, where g is the share of its concentration
+    that a sphere blurred by ``fwhm_mm`` shows at its edge and R the recovery: ``recovery``, or that
+    of the blurred sphere. c is 0 without ``fwhm_mm``, and leaves out activity about the region.
+    The uncertainty of the recovery curve is common to the sites, though not in equal measure; it is
+    given to each site as its own shared part.
 
     References
     ----------
-    Gear 2018, Eur. J. Nucl. Med. Mol. Imaging 45:2456, doi 10.1007/s00259-018-4136-7 (formulas
-    from memory). Sphere S-values: `s_value_sphere`.
+    Gear 2018, Eur. J. Nucl. Med. Mol. Imaging 45:2456, doi 10.1007/s00259-018-4136-7 (from memory):
+    c is its phi / (2 R), derived here for a sphere. Sphere S-values: `s_value_sphere`.
     """
     tia = numbers(tia_mbq_h, "tia_mbq_h", "MBq h", above=0.0)
     volume = numbers(volume_ml, "volume_ml", "mL", above=0.0)
@@ -85,6 +94,7 @@ def absorbed_dose(
         volume_cv=volume_cv,
         recovery=recovery,
         calibration_cv=calibration_cv,
+        fwhm_mm=fwhm_mm,
     )
     columns = np.broadcast_arrays(mass, s_value, tia * s_value, own, shared)
     names = (
@@ -207,6 +217,7 @@ def dose_cvs(
     volume_cv: ArrayLike,
     recovery: RecoveryCurve | None,
     calibration_cv: float,
+    fwhm_mm: float | None = None,
 ) -> tuple[Floats, Floats]:
     """Independent and shared relative uncertainty of absorbed doses.
 
@@ -222,10 +233,17 @@ def dose_cvs(
         Applied to the activities.
     calibration_cv : float
         Relative standard uncertainty of the calibration.
+    fwhm_mm : float, optional, mm
+        Resolution of the SPECT; None leaves the counts at the outline's edge out.
 
     Returns
     -------
     own, shared : ndarray of shape (n_sites,)
+
+    Raises
+    ------
+    MeasureError
+        When a value is out of range.
     """
     fit = numbers(tia_cv, "tia_cv", "", least=0.0, most=LARGEST_CV)
     outline = numbers(volume_cv, "volume_cv", "", least=0.0, most=LARGEST_CV)
@@ -237,5 +255,6 @@ def dose_cvs(
         )
     of_recovery = np.zeros_like(volume_ml) if recovery is None else recovery.volume_slope(volume_ml)
     curve = np.zeros_like(volume_ml) if recovery is None else recovery.cv(volume_ml)
-    own = np.sqrt(fit**2 + ((s_slope - of_recovery) * outline) ** 2)
+    of_volume = s_slope - of_recovery + spill_slope(volume_ml, fwhm_mm, recovery)
+    own = np.sqrt(fit**2 + (of_volume * outline) ** 2)
     return own, np.sqrt(calibration**2 + curve**2)

@@ -10,6 +10,18 @@ from bayesdose.measure._numbers import numbers
 
 KINDS = ("difference", "relative", "log_ratio")
 REFERENCES = ("first", "previous")
+#: What pandas calls columns that sort in the order of time.
+_TIMES = (
+    "integer",
+    "floating",
+    "mixed-integer-float",
+    "decimal",
+    "datetime64",
+    "datetime",
+    "date",
+    "timedelta64",
+    "timedelta",
+)
 
 
 def delta_features(
@@ -31,9 +43,10 @@ def delta_features(
     kind : {"difference", "relative", "log_ratio"}
         x - x0, (x - x0) / x0 or log(x / x0); the last two need values above 0.
     since : {"first", "previous"}
-        Which time point x0 is of.
+        Which time point of the site x0 is of: a site without the table's first takes its own first,
+        and ``"previous"`` jumps over those that it is missing from.
     time : str
-        Column of numbers or times that orders the time points.
+        Column of numbers or datetimes that orders the time points.
 
     Returns
     -------
@@ -44,8 +57,8 @@ def delta_features(
     Raises
     ------
     MeasureError
-        When a column is missing or there already, a site has a time point twice, or a value does
-        not allow the kind.
+        When a column is missing or there already, times are text, a site has a time point twice,
+        or a value does not allow the kind.
     """
     _check(table, features, kind, since, time)
     order = table.sort_values(["patient_id", "site_id", time], kind="stable").index
@@ -88,6 +101,12 @@ def _check(table: pd.DataFrame, features: Sequence[str], kind: str, since: str, 
         raise MeasureError("the table's index is not unique: table.reset_index(drop=True)")
     if table[keys].isna().any(axis=None):
         raise MeasureError(f"a row without {', '.join(keys)} has no place in time")
+    if len(table) and pd.api.types.infer_dtype(table[time]) not in _TIMES:
+        # as text, "10" comes before "2"
+        raise MeasureError(
+            f"{time}: {table[time].iloc[0]!r} is neither a number nor a datetime; convert the "
+            "column (pd.to_numeric, pd.to_datetime)"
+        )
     twice = table.duplicated(keys)
     if twice.any():
         row = table.loc[twice, keys].iloc[0]

@@ -109,7 +109,8 @@ def glcm_features(
         (ITBB).
     resample_mm : array-like of shape (3,) or float, mm, optional
         Voxels to interpolate to linearly, image and region (half of a voxel or more belongs to
-        it); by default the image stays as it is.
+        it); by default the image stays as it is. The grid is centred on the region's surroundings,
+        where IBSI's is on the whole image: they differ by part of a voxel.
     units : str
         Of the image, kept with the settings.
 
@@ -284,7 +285,7 @@ def surroundings(
     spacing : ndarray of shape (3,), mm
         Size of a voxel.
     resample_mm : array-like of shape (3,) or float, mm, or None
-        Size wanted.
+        Size wanted. The new grid has its centre where that of the surroundings is.
 
     Returns
     -------
@@ -298,7 +299,8 @@ def surroundings(
         return values, region, spacing
     size = np.broadcast_to(numbers(resample_mm, "resample_mm", "mm", above=0.0, most=20.0), (3,))
     shape = np.ceil(np.array(values.shape) * spacing / size).astype(int)
-    # IBSI: the centres of both grids coincide
+    # the centres of both grids coincide, as IBSI's do; but of the surroundings, so that voxels lie
+    # part of one away from those of a grid for the whole image
     places = [
         ((np.arange(m) - (m - 1) / 2) * new + (n - 1) / 2 * old) / old
         for m, new, n, old in zip(shape, size, values.shape, spacing, strict=True)

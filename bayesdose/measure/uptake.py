@@ -15,8 +15,9 @@ from bayesdose.measure._numbers import Floats, numbers
 PEAK_RADIUS_MM = (3000.0 / (4.0 * np.pi)) ** (1.0 / 3.0)
 PEAKS = ("global", "local")
 THRESHOLDS = ("fixed", "relative", "liver")
-#: Tracers that the liver excretes, whose liver uptake says nothing of PSMA.
-LIVER_EXCRETED = ("18F-PSMA-1007",)
+#: In the letters and digits of tracers that the liver excretes, whose liver uptake says nothing of
+#: PSMA.
+LIVER_EXCRETED = ("psma1007",)
 
 
 def uptake_features(suv: ArrayLike, mask: ArrayLike, spacing_mm: ArrayLike) -> pd.Series:
@@ -154,7 +155,8 @@ def tumour_to_organ(
     organ : str
         Such as ``"parotid"``.
     pet_tracer : str
-        Such as ``"68Ga-PSMA-11"``.
+        Such as ``"68Ga-PSMA-11"``; 18F-PSMA-1007 counts as excreted by the liver, however it is
+        spelt.
 
     Returns
     -------
@@ -170,7 +172,7 @@ def tumour_to_organ(
     UserWarning
         When the organ is the liver and the tracer is excreted by it.
     """
-    if organ == "liver" and pet_tracer in LIVER_EXCRETED:
+    if organ == "liver" and _liver_excretes(pet_tracer):
         warnings.warn(
             f"{pet_tracer} is excreted by the liver, whose uptake says nothing of PSMA: take the "
             "spleen or the parotid as reference",
@@ -255,7 +257,8 @@ def psma_expression_score(
     blood_pool, parotid : array-like, broadcastable, g/mL
         Mean uptake of the references (blood pool: aorta).
     pet_tracer : str
-        A tracer that the liver excretes has the spleen in the liver's place.
+        A tracer that the liver excretes (18F-PSMA-1007, however it is spelt) has the spleen in the
+        liver's place.
     liver, spleen : array-like, broadcastable, g/mL, optional
         The one that the tracer needs.
 
@@ -273,7 +276,7 @@ def psma_expression_score(
     ----------
     Seifert 2023, Eur. Urol. 83:405 (from memory).
     """
-    organ = "spleen" if pet_tracer in LIVER_EXCRETED else "liver"
+    organ = "spleen" if _liver_excretes(pet_tracer) else "liver"
     reference = spleen if organ == "spleen" else liver
     if reference is None:
         raise MeasureError(f"{pet_tracer!r} needs {organ}=")
@@ -288,6 +291,11 @@ def psma_expression_score(
     lesion = numbers(suv, "suv", "g/mL", least=0.0)
     found: np.ndarray = (lesion >= low).astype(int) + (lesion >= middle) + (lesion >= high)
     return found
+
+
+def _liver_excretes(pet_tracer: str) -> bool:
+    letters = "".join(one for one in str(pet_tracer).lower() if one.isalnum())
+    return any(name in letters for name in LIVER_EXCRETED)
 
 
 def _given[T](value: T | None, name: str, what: str) -> T:

@@ -125,7 +125,7 @@ def draw_labels(panel: Axes, view: View, tissues: dict[str, str], beside: float)
         Room for names on either side; one for all panels, so that they have one scale.
     """
     left, right, bottom, top = view.edges_mm
-    sides = sides_of(view)
+    sides, outlined = sides_of(view), _outlined(view)
     width, height = _inches(panel)
     most = max(map(len, sides))
     # names that run over the edge, rather than a picture without room
@@ -137,11 +137,12 @@ def draw_labels(panel: Axes, view: View, tissues: dict[str, str], beside: float)
     for sites, edge, sign in zip(sides, (left, right), (-1, 1), strict=True):
         ends = sorted((*_outermost(view, site, sign)[::-1], site) for site in sites)
         heights = _spread([y for y, *_ in ends], gap, low, high)
-        for (y, x, site), at in zip(ends, heights, strict=True):
+        for (*_, site), at in zip(ends, heights, strict=True):
+            start = edge + sign * _GAP * mm, float(at)
             panel.annotate(
                 label_text(site, tissues[site]),
-                (x, y),
-                xytext=(edge + sign * _GAP * mm, at),
+                _clear_end(view, site, outlined & ~view.shown[site], start),
+                xytext=start,
                 ha="left" if sign < 0 else "right",
                 va="center",
                 fontsize=_FONT,
@@ -210,10 +211,39 @@ def sides_of(view: View) -> tuple[list[str], list[str]]:
     tuple of list of str
     """
     middle = (view.pixels.shape[0] - 1) / 2
+    outlined = _outlined(view)
     found: tuple[list[str], list[str]] = ([], [])
     for site, mask in view.shown.items():
-        found[bool(np.nonzero(mask)[0].mean() >= middle)].append(site)
+        i, j = np.nonzero(mask)
+        row = (outlined & ~mask)[:, round(j.mean())]
+        # the nearer side, but for regions that lie on the way there and not on the other
+        near = bool(i.mean() >= middle)
+        in_the_way = bool(row[: i.min()].any()), bool(row[i.max() + 1 :].any())
+        found[near != (in_the_way[near] and not in_the_way[not near])].append(site)
     return found
+
+
+def _outlined(view: View) -> np.ndarray:
+    """Pixels of any region."""
+    found: np.ndarray = np.any([np.zeros(view.pixels.shape, bool), *view.shown.values()], axis=0)
+    return found
+
+
+def _clear_end(
+    view: View, site: str, others: np.ndarray, start: tuple[float, float]
+) -> tuple[float, float]:
+    """Nearest point of an outline that a line reaches through as little of others as can be."""
+    ends = pixel_edges(view.shown[site], view.edges_mm).mean(1)
+    left, right, bottom, top = view.edges_mm
+    lines = start + np.linspace(0, 1, 200)[:, None, None] * (ends - start)
+    n = np.array(view.pixels.shape)
+    place = np.floor((lines - [left, bottom]) / [right - left, top - bottom] * n).astype(int)
+    inside = ((place >= 0) & (place < n)).all(-1)
+    i, j = np.moveaxis(np.clip(place, 0, n - 1), -1, 0)
+    step = np.hypot(*(ends - start).T)
+    crossed = (others[i, j] & inside).mean(0) * step
+    x, y = ends[np.lexsort((step, crossed.round(1)))[0]]
+    return float(x), float(y)
 
 
 def _inches(panel: Axes) -> tuple[float, float]:

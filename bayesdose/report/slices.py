@@ -93,7 +93,8 @@ def plot_slices(
         Of the image, such as ``"SUV"``; by default what its header says.
     window : tuple of float, optional
         Values drawn white and black; by default 0 and the median of the maxima of the regions
-        that are looked at.
+        that are looked at, so that the hottest organs are all black and low uptake is seen: the
+        arrow of the colour bar says so.
     ax : Axes or sequence of Axes, optional
         One a panel, by site and then plane; by default those of a new figure.
 

@@ -25,7 +25,7 @@ class Phantom:
     image : Image
         What a scanner would show, in the unit of the concentrations.
     regions : Regions
-        Voxels whose centre lies in a sphere.
+        Voxels of which more than half lies in a sphere.
     truth : pandas.DataFrame
         A row a sphere: the columns given, volume_ml of the sphere and total, its concentration
         times volume.

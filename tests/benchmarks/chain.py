@@ -186,6 +186,7 @@ def one_cohort(seed: int, generator: str, curve: measure.RecoveryCurve) -> pd.Da
                 recovery=curve,
                 calibration_cv=CALIBRATION_CV,
                 diameter_sd_mm=DIAMETER_SD_MM,
+                fwhm_mm=SPECT_FWHM_MM,
                 curve="mono",
             ),
         )

@@ -51,6 +51,28 @@ def test_refused(table, change, words):
         measure.delta_features(table, **({"features": ["suv_mean"], "kind": "relative"} | change))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.to_datetime(["2024-03-01", "2024-01-01", "2024-02-01"]),
+        [pd.Timestamp(2024, 3, 1).date(), pd.Timestamp(2024, 1, 1).date(), pd.Timestamp.max.date()],
+        pd.array([10, 1, 12], dtype="Int64"),
+    ],
+)
+def test_times_that_have_an_order(table, values):
+    one = table.iloc[:3].assign(when=values)
+    found = measure.delta_features(one, ["suv_mean"], kind="difference", time="when")
+    np.testing.assert_allclose(found["delta_suv_mean"], [-9, np.nan, -6])
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "category"])
+def test_times_as_text(table, dtype):
+    """As text, 10 comes before 2."""
+    words = table.iloc[:3].assign(cycle=pd.Series(["10", "1", "2"], list("abc"), dtype=dtype))
+    with pytest.raises(MeasureError, match="cycle: '10' is neither a number nor a datetime"):
+        measure.delta_features(words, ["suv_mean"], kind="relative")
+
+
 def test_tables_refused(table):
     twice = pd.concat([table, table.iloc[:1]], ignore_index=True)
     with pytest.raises(MeasureError, match="patient A, site 1 has cycle 3 twice"):

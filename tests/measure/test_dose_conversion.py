@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import dblquad
+from scipy.special import erf
 
 from bayesdose import measure
 from bayesdose.errors import MeasureError
@@ -26,6 +27,25 @@ SPHERES = [
     (539, 1.634e-4),
     (932, 9.54e-5),
 ]
+
+#: Spheres of a phantom, mm, and the blur of a resolution of 12 mm.
+DIAMETERS = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0, 60.0)
+SIGMA = 12 / np.sqrt(8 * np.log(2))
+
+
+def ml(radius_mm):
+    return 4 * np.pi / 3 * radius_mm**3 / 1000
+
+
+def counts(outline_mm, radius_mm):
+    """Counts of a blurred sphere of concentration 1 within outlines, by summing its profile."""
+    r = np.linspace(1e-6, 1.001 * np.max(outline_mm), 20_001)
+    near, far = (r - radius_mm) / SIGMA, (r + radius_mm) / SIGMA
+    profile = (erf(far / np.sqrt(2)) - erf(near / np.sqrt(2))) / 2
+    profile -= SIGMA / (r * np.sqrt(2 * np.pi)) * (np.exp(-(near**2) / 2) - np.exp(-(far**2) / 2))
+    shell = profile * 4 * np.pi * r**2 / 1000
+    total = np.concatenate([[0], np.cumsum((shell[1:] + shell[:-1]) / 2 * np.diff(r))])
+    return np.interp(outline_mm, r, total)
 
 
 @pytest.mark.parametrize(("mass", "expected"), SPHERES)
@@ -109,6 +129,43 @@ class TestAbsorbedDose:
         assert found["absorbed_dose_cv"] == pytest.approx(own.std(), rel=0.02)
         assert found["absorbed_dose_cv_shared"] == pytest.approx(shared.std(), rel=0.03)
 
+    def test_counts_at_the_edge_by_simulation(self):
+        """Outlines of a blurred sphere, 1 mm of error in the diameter, its own recovery curve."""
+        spread, claimed, without = [], [], []
+        curve = measure.RecoveryCurve.fit(
+            *np.transpose([(ml(d / 2), counts(d / 2, d / 2) / ml(d / 2)) for d in DIAMETERS])
+        )
+        error = np.random.default_rng(1).standard_normal(20_000)
+        for d in (10.0, 20.0, 30.0, 60.0):
+            seen = (d + error) / 2
+            dose = counts(seen, d / 2) / curve(ml(seen)) * measure.s_value_sphere(ml(seen))
+            spread.append(np.log(dose).std())
+            given = {"density_g_ml": 1.0, "volume_cv": 3 / d, "recovery": curve}
+            for found, fwhm in ((claimed, 12.0), (without, None)):
+                row = measure.absorbed_dose(1.0, ml(d / 2), fwhm_mm=fwhm, **given)
+                found.append(row["absorbed_dose_cv"].item())
+        # at 10 mm the volume is known to 30 %, which is beyond a straight line
+        assert claimed[0] == pytest.approx(spread[0], rel=0.25)
+        assert claimed[1:] == pytest.approx(spread[1:], rel=0.07)
+        assert (np.divide(without, spread) > 1.9).all()
+
+    @pytest.mark.parametrize("d", [2.0, 10.0, 40.0])
+    def test_counts_at_the_edge_without_a_curve(self, d):
+        """Activity that was not recovered: derivative of the counts by differences."""
+        step = 1e-3 * d / 2
+        ends = [np.log(counts(d / 2 + h, d / 2)) for h in (step, -step)]
+        slope = (ends[0] - ends[1]) / np.log(ml(d / 2 + step) / ml(d / 2 - step))
+        found = measure.absorbed_dose(
+            1.0, ml(d / 2), density_g_ml=1.1, volume_cv=0.1, fwhm_mm=12.0
+        )["absorbed_dose_cv"].item()
+        at = ml(d / 2) * 1.1
+        s_slope = np.log(
+            measure.s_value_sphere(at * 1.01) / measure.s_value_sphere(at / 1.01)
+        ) / np.log(1.01**2)
+        assert found == pytest.approx(0.1 * abs(s_slope + slope), rel=2e-3, abs=1e-5)
+        with pytest.raises(MeasureError, match="fwhm_mm"):
+            measure.absorbed_dose(1.0, ml(d / 2), density_g_ml=1.1, fwhm_mm=-12.0)
+
     def test_without_recovery_the_volume_enters_by_mass_only(self):
         found = measure.absorbed_dose([500.0], [8.0], density_g_ml=1.04, volume_cv=0.1)
         assert found["absorbed_dose_cv"].item() == pytest.approx(0.099, abs=0.001)
@@ -150,3 +207,18 @@ class TestAbsorbedDose:
     def test_recovery_that_no_fit_gives(self):
         with pytest.raises(MeasureError, match="covariance"):
             measure.RecoveryCurve(2.0, 0.9, (0.01, 0.5, 0.01))
+        for bad in (np.inf, np.nan):
+            with pytest.raises(MeasureError, match=r"`covariance`.*finite"):
+                measure.RecoveryCurve(2.0, 0.9, (bad, 0.0, 0.01))
+
+    @pytest.mark.parametrize(
+        ("recovery", "words"),
+        [
+            ([0.9, 0.5, 0.2], "does not rise with volume"),
+            ([1.0, 1.0, 1.0], "does not rise with volume"),
+            ([1.0, 1.0, 1.01], "no recovery curve passes near"),
+        ],
+    )
+    def test_spheres_that_make_no_curve(self, recovery, words):
+        with pytest.raises(MeasureError, match=words):
+            measure.RecoveryCurve.fit([1.0, 5.0, 20.0], recovery)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import erf
 
 from bayesdose import measure
 from bayesdose.errors import MeasureError
@@ -115,6 +116,24 @@ def test_recovery_and_its_uncertainty(affine, label_map, regions):
     assert found["activity_cv_shared"].to_numpy() == pytest.approx(np.hypot(0.05, curve.cv(volume)))
 
 
+def test_counts_at_the_edge_of_an_outline(affine, label_map, regions):
+    """A larger outline holds g / R more counts, g the share of a blurred sphere at its edge."""
+    given = {"units": "kBq/mL", "volume_cv": 0.1, "fwhm_mm": 12.0}
+    image = Image(label_map * 100.0, affine)
+    curve = measure.RecoveryCurve(b1_ml=1.8, b2=0.9)
+    volume = np.array([64, 18]) * 0.048
+    radius = np.cbrt(3000 * volume / (4 * np.pi))
+    sigma = 12 / np.sqrt(8 * np.log(2))
+    edge = erf(np.sqrt(2) * radius / sigma) / 2
+    edge -= sigma / (radius * np.sqrt(2 * np.pi)) * (1 - np.exp(-2 * (radius / sigma) ** 2))
+    found = measure.site_activity(image, regions, recovery=curve, **given)
+    expected = np.abs(edge / curve(volume) - curve.volume_slope(volume))
+    assert found["activity_cv"].to_numpy() == pytest.approx(0.1 * expected)
+    # without a curve the counts are those of the blurred sphere: from 1/2 to 1 of the volume
+    alone = measure.site_activity(image, regions, **given)["activity_cv"].to_numpy()
+    assert ((0.05 < alone) & (alone < 0.1)).all()
+
+
 def test_regions_of_their_own_at_each_time(affine, label_map, regions):
     later = Regions(Image(np.where(label_map == 3, 3, 0), affine), LABELS.iloc[1:])
     times = {24.0: Image(label_map * 1.0, affine), 72.0: Image(label_map * 1.0, affine)}
@@ -206,7 +225,7 @@ def test_dose_of_regions(affine, label_map, regions):
     assert found["d90_gy"].tolist() == pytest.approx([3.0, 2.7])
     in_mgy = measure.region_dose(Image(dose * 1000, affine), regions, units="mGy")
     pd.testing.assert_frame_equal(in_mgy, found)
-    with pytest.raises(MeasureError, match="allowed are Gy, mGy"):
+    with pytest.raises(MeasureError, match="allowed are Gy, cGy, mGy"):
         measure.region_dose(Image(dose, affine), regions, units="cGy/s")
     with pytest.raises(MeasureError, match="region K1 has a mean dose of 0"):
         measure.region_dose(Image(dose * 0, affine), regions, units="Gy")

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bayesdose import measure
 from bayesdose.errors import MeasureError
@@ -60,18 +61,57 @@ def test_points_on_a_curve_give_the_curve_back(curve, amplitudes, rates, weights
 
 
 class TestAuto:
-    def curve(self, time, activity):
-        return measure.fit_time_activity(time, activity, decay_corrected=False).curve
+    def curve(self, time, activity, cv=None):
+        return measure.fit_time_activity(
+            time, activity, decay_corrected=False, activity_cv=cv
+        ).curve
 
-    def test_by_number_of_points(self):
-        time = np.array([4.0, 24.0, 48.0, 96.0, 168.0, 192.0])
+    def test_few_points(self):
+        time = np.array([4.0, 24.0, 48.0])
         activity = 80 * np.exp(-0.012 * time)
-        assert [self.curve(time[:n], activity[:n]) for n in (2, 3, 5, 6)] == [
-            "mono",
-            "mono",
-            "biexponential",
-            "biexponential",
-        ]
+        assert [self.curve(time[:n], activity[:n]) for n in (2, 3)] == ["mono", "mono"]
+
+    @pytest.mark.parametrize("cv", [0.05, None])
+    def test_more_points_show_two_terms_or_not(self, cv):
+        """The noise on the points is less than stated, but not none."""
+        time = np.array([2.0, 6.0, 24.0, 48.0, 96.0, 168.0])
+        noise = np.exp([0.01, -0.01, 0.01, -0.01, 0.01, -0.01])
+        mono = 80 * np.exp(-0.012 * time)
+        uptake = 80 * (np.exp(-0.012 * time) - np.exp(-0.4 * time))
+        two = 50 * np.exp(-0.009 * time) + 60 * np.exp(-0.08 * time)
+        assert self.curve(time, mono * noise, cv) == "mono"
+        assert self.curve(time, uptake * noise, cv) == "uptake_clearance"
+        assert self.curve(time, two * noise, cv) == "biexponential"
+        # less than exp(-3) of the fast term is left at the first scan, whatever its size
+        unseen = 50 * np.exp(-0.009 * time[2:]) + 9e3 * np.exp(-0.25 * time[2:])
+        late, height = [*time[2:], 200.0], [*unseen, 50 * np.exp(-1.8)]
+        assert self.curve(late, height, cv) == "mono"
+
+    @pytest.mark.parametrize("cv", [0.05, None])
+    def test_a_fast_term_that_no_scan_sees(self, cv):
+        """A mono-exponential with noise, of which a bi-exponential makes 2 GBq h."""
+        scans = ([24, 48, 72, 96, 168], [0.7332, 0.5004, 0.3794, 0.2691, 0.0988])
+        given = {"decay_corrected": False, "activity_cv": cv}
+        found = measure.fit_time_activity(*scans, **given)
+        assert found.tia_mbq_h == pytest.approx(72.9, abs=0.1)
+        assert found.tia_cv < 0.05
+        forced = measure.fit_time_activity(*scans, **given, curve="biexponential")
+        assert forced.tia_mbq_h > 1e5
+        assert forced.tia_cv == np.inf
+
+    def test_a_late_first_scan_must_lie_well_below(self):
+        """Two standard deviations: 0.05 of the point, 0.069 of the extrapolation."""
+        time = np.array([24.0, 48.0, 96.0, 168.0])
+        activity = 80 * np.exp(-0.012 * time)
+        # of a straight line through the logs of the others, at 24 h
+        design = np.stack([np.ones(3), time[1:]], axis=1)
+        at = np.array([1.0, 24.0])
+        sd = 0.05 * np.sqrt(1 + at @ np.linalg.inv(design.T @ design) @ at)
+        for short, curve in ((1.95, "mono"), (2.05, "uptake_clearance")):
+            below = activity * np.exp([-short * sd, 0, 0, 0])
+            assert self.curve(time, below, 0.05) == curve
+            assert self.curve(time, below) == "uptake_clearance"
+            assert self.curve([11.0, *time[1:]], below, 0.05) == "uptake_clearance"
 
     def test_four_points_by_the_first(self):
         time = np.array([4.0, 24.0, 96.0, 168.0])
@@ -101,7 +141,46 @@ def test_uncertainty_is_the_spread_over_noise(given):
     ]
     spread = np.std([np.log(fit.tia_mbq_h) for fit in fits])
     typical = np.sqrt(np.mean([fit.tia_cv**2 for fit in fits]))
+    if not given:
+        typical /= stats.t.isf(0.025, 4) / 1.96
     assert typical == pytest.approx(spread, rel=0.2)  # 150 copies know it to 6 %
+
+
+@pytest.mark.parametrize(
+    ("time", "half_life", "cv"),
+    [
+        ([24.0, 96.0, 168.0], 50.0, None),
+        ([24.0, 48.0, 96.0, 168.0], 50.0, None),
+        ([24.0, 96.0], 120.0, 0.05),
+    ],
+)
+def test_intervals_cover(time, half_life, cv):
+    """Noise from one and two residuals; and fits that end at physical decay, of 159.5 h."""
+    rng = np.random.default_rng(5)
+    rate = np.log(2) / half_life
+    n, covered = 300, 0
+    for _ in range(n):
+        noise = np.exp(0.05 * rng.standard_normal(len(time)))
+        found = measure.fit_time_activity(
+            time,
+            80 * np.exp(-rate * np.array(time)) * noise,
+            decay_corrected=False,
+            activity_cv=cv,
+            curve="mono",
+        )
+        covered += abs(np.log(found.tia_mbq_h * rate / 80)) < 1.96 * found.tia_cv
+    assert covered / n == pytest.approx(0.95, abs=0.04)  # three standard errors
+
+
+def test_an_uptake_too_fast_to_see_leaves_the_integral_known():
+    time = np.array([24.0, 48.0, 96.0, 168.0])
+    activity = 80 * np.exp(-0.012 * time) * np.exp([0.02, -0.02, 0.02, -0.02])
+    known = {"decay_corrected": False, "activity_cv": 0.05}
+    mono = measure.fit_time_activity(time, activity, curve="mono", **known)
+    found = measure.fit_time_activity(time, activity, curve="uptake_clearance", **known)
+    assert found.rates_per_h[1] > 0.5
+    assert found.tia_mbq_h == pytest.approx(mono.tia_mbq_h, rel=0.02)
+    assert mono.tia_cv <= found.tia_cv < 3 * mono.tia_cv
 
 
 def test_as_many_parameters_as_points_leave_no_residual():

@@ -155,6 +155,17 @@ def test_tables_and_what_they_say(learnt):
         learnt.tia(new.assign(tissue="liver"))
 
 
+@pytest.mark.parametrize("curves", [[24.0], [4.0, 72.0]])
+def test_a_column_of_uncertainties_that_nobody_knew(curves):
+    table, _ = simulated(1, curves, seed=4)
+    model = known_population()
+    without = model.tia(table)
+    pd.testing.assert_frame_equal(model.tia(table.assign(activity_cv=np.nan)), without)
+    one = table.assign(activity_cv=np.where(table.index == 0, 0.05, np.nan))
+    with pytest.raises(MeasureError, match="activity_cv"):
+        model.tia(one)
+
+
 def test_bad_tables():
     table, _ = simulated(2, [4.0, 24.0], seed=1)
     model = PopulationKinetics(decay_corrected=False)

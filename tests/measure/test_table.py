@@ -286,8 +286,20 @@ def with_cell(frame: pd.DataFrame, role: str | None, column: str, value) -> pd.D
         ("files", "spect", "time_h", 24.0, "two SPECT images are at 24 h"),
         ("files", "spect", "units", "cps", "needs calibration_bq_per_cps"),
         ("files", "spect", "decay_corrected_to", "noon", "allowed are injection, scan_start"),
+        ("files", "pet", "units", "SUV", "largest SUV of all regions is"),
+        ("files", "pet", "datetime", "2026-03-02 10:30", "more than 6 half-lives"),
+        ("files", "pet", "datetime", pd.Timestamp("2026-03-01"), "a date without its time"),
+        ("patients", None, "pet_tracer", "PSMA-11", "the radionuclide .of pet_tracer, such as"),
+        ("patients", None, "therapy_ligand", "225Ac-PSMA-617", "are those of 177Lu"),
+        ("regions", None, "tissue", "Tumor", "write it so"),
         ("files", "spect", "role", "spet", "role 'spet'; allowed are pet"),
-        ("patients", None, "pet_injection_datetime", None, "date and time of the injection"),
+        (
+            "patients",
+            None,
+            "pet_injection_datetime",
+            None,
+            "pet_injection_datetime is neither stated",
+        ),
         ("patients", None, "weight_kg", None, "weight_kg is neither stated"),
         ("patients", None, "weight_kg", 80000.0, "Is it in kg"),
         ("patients", None, "creatinine_unit", None, "creatinine needs creatinine_unit"),
@@ -312,12 +324,13 @@ def test_labels_and_names(loose):
     more = pd.concat(
         [loose["regions"], pd.DataFrame([{"label": 9, "site_id": "X", "tissue": "y"}])]
     )
-    assert len(build(loose | {"regions": more.assign(density_g_ml=1.04)})) == 4
+    with pytest.warns(UserWarning, match=r"no patient had the regions X \(label 9\)"):
+        assert len(build(loose | {"regions": more.assign(density_g_ml=1.04)})) == 4
     with pytest.raises(MeasureError, match=r"label 9 \(X\) has no voxel"):
         build(loose | {"regions": more.assign(density_g_ml=1.04, patient_id="A")})
     with pytest.raises(MeasureError, match="the table of files has note"):
         build(loose | {"files": loose["files"].assign(note="x")})
-    with pytest.raises(MeasureError, match="no files of this patient"):
+    with pytest.raises(MeasureError, match="there are no files of 'A', cycle 1"):
         build(loose | {"files": loose["files"].assign(patient_id="Z")})
 
 
@@ -376,3 +389,149 @@ def test_texture_of_other_voxels_is_not_mixed(cohort, loose, tmp_path):
         found = build(tables, texture=measure.Texture(bin_width=0.5, resample_mm=4.0))
     assert found["glcm_settings"].nunique() == 1
     assert json.dumps(found.attrs)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value", "words"),
+    [
+        ("patients", "volume_ml", 45.0, "'volume_ml', which is measured"),
+        ("patients", "absorbed_dose_gy", 9.0, "'absorbed_dose_gy', which is measured"),
+        ("patients", "tissue", "x", "'tissue', which is measured or belongs to another"),
+        ("patients", "psma_tv_ml", 9.0, "'psma_tv_ml', which is measured"),
+        ("regions", "suv_mean", 3.0, "'suv_mean', which is measured"),
+        ("regions", "recovery", 0.5, "'recovery', which is measured"),
+        ("regions", "weight_kg", 80.0, "'weight_kg', which is measured or belongs to another"),
+        ("patients", "MRN", "123", "says who somebody is"),
+    ],
+)
+def test_columns_that_would_overwrite_or_identify(loose, name, column, value, words):
+    with pytest.raises(MeasureError, match=words):
+        build(loose | {name: loose[name].assign(**{column: value})})
+
+
+def test_a_misspelt_column_is_told(loose):
+    patients = loose["patients"].rename(columns={"creatinine_unit": "creatinin_unit"})
+    patients = patients.drop(columns="creatinine")
+    with pytest.warns(UserWarning, match="is 'creatinine_unit' meant"):
+        found = build(loose | {"patients": patients})
+    assert "egfr_ml_min_1p73m2" not in found
+
+
+def test_a_region_without_density_gets_no_dose(loose):
+    regions = loose["regions"].copy()
+    regions.loc[regions["site_id"] == "K1", "density_g_ml"] = np.nan
+    found = build(loose | {"regions": regions}).set_index("site_id")
+    assert np.isnan(found.loc["K1", "absorbed_dose_gy"])
+    assert (found["absorbed_dose_gy"].drop("K1") > 0).all()
+    assert found["suv_mean"].notna().all()
+    validate_sites(found.reset_index(), response_required=False)
+
+
+def test_a_region_without_a_curve_gets_no_dose(loose, tmp_path):
+    """T1's activity rises at the end; the others keep their doses."""
+    files = loose["files"].copy()
+    last = files.index[files["time_h"] == 144][0]
+    image = nib.load(files.loc[last, "path"])
+    labels = nib.load(files.loc[files["role"] == "regions", "path"].iloc[0]).get_fdata()
+    values = np.where(labels == 3, 50.0, image.get_fdata())
+    nib.Nifti1Image(values, image.affine).to_filename(tmp_path / "last.nii.gz")
+    files.loc[last, "path"] = str(tmp_path / "last.nii.gz")
+    with pytest.warns(UserWarning, match="patient A: region T1 gets no dose: activity rises"):
+        found = build(loose | {"files": files}).set_index("site_id")
+    assert np.isnan(found.loc["T1", "absorbed_dose_gy"])
+    assert found["absorbed_dose_gy"].notna().sum() == 3
+
+
+def test_a_low_dose_is_told_and_kept(loose):
+    files = loose["files"].copy()
+    spect = files["role"] == "spect"
+    files.loc[spect, "units"] = "kBq/mL"  # a thousandth of the activity
+    with pytest.warns(UserWarning, match="literature"):
+        found = build(loose | {"files": files})
+    assert len(found) == 4
+    assert found["absorbed_dose_gy"].max() < 0.1
+
+
+def test_scatter_is_pooled_over_regions(loose):
+    """Without activity_cv each region has two degrees of freedom; together they have more."""
+    files = loose["files"].copy()
+    found = build(loose | {"files": files}, dosimetry=measure.Dosimetry(curve="mono"))
+    assert found["absorbed_dose_cv"].nunique() <= 4
+    assert found["absorbed_dose_cv"].max() < 1e-3
+
+
+@pytest.mark.slow
+def test_a_population_in_either_convention(loose):
+    """One scan; a population of activities at the scan, and the same one of corrected ones."""
+    rng = np.random.default_rng(3)
+    rows = [
+        (name, site, tissue, time, 2 ** (-time / half) * (1 - 2 ** (-time / 2.0)) * error)
+        for name in "abcdefgh"
+        for site, tissue, middle in (
+            ("k", "kidney", 45),
+            ("s", "salivary_gland", 35),
+            ("t", "tumour", 60),
+            ("u", "tumour", 75),
+        )
+        for half in (middle * np.exp(0.15 * rng.standard_normal()),)
+        for time, error in zip((4, 24, 72, 168), np.exp(0.05 * rng.standard_normal(4)), strict=True)
+    ]
+    names = ["patient_id", "site_id", "tissue", "time_h", "activity_mbq"]
+    at_scan = measure.PopulationKinetics(decay_corrected=False)
+    at_scan.fit(pd.DataFrame(rows, columns=names), progress=False)
+    corrected = measure.PopulationKinetics(decay_corrected=True)
+    corrected.population_, corrected.tissues_ = at_scan.population_, at_scan.tissues_
+    one = loose["files"][(loose["files"]["role"] != "spect") | (loose["files"]["time_h"] == 72)]
+    doses = [
+        build(loose | {"files": one}, dosimetry=measure.Dosimetry(kinetics=population))
+        for population in (at_scan, corrected)
+    ]
+    np.testing.assert_allclose(*(dose["absorbed_dose_gy"] for dose in doses), rtol=1e-9)
+    assert (doses[0]["dose_curve"] == "population curves").all()
+    full = build(loose)["absorbed_dose_gy"]
+    np.testing.assert_allclose(doses[0]["absorbed_dose_gy"], full, rtol=0.25)
+
+
+def test_paths_and_patients_given_twice(loose):
+    files = loose["files"]
+    twice = files.copy()
+    twice.loc[twice["time_h"] == 72, "path"] = twice.loc[twice["time_h"] == 24, "path"].iloc[0]
+    with pytest.raises(MeasureError, match="twice, as spect of patient A, cycle 1 and spect"):
+        build(loose | {"files": twice})
+    other = pd.concat([files, files.assign(patient_id="Z")])
+    with pytest.raises(MeasureError, match=r"pet of patient Z, cycle 1"):
+        build(loose | {"files": other})
+    regions = loose["regions"].assign(patient_id="Q")
+    with pytest.raises(MeasureError, match="has a patient 'Q', whom neither"):
+        build(loose | {"regions": regions})
+
+
+def test_what_no_check_foresaw_stops_nobody_else(cohort, monkeypatch):
+    from bayesdose.measure.table import patient
+
+    plain = patient.uptake_columns
+
+    def fails(job, *rest):
+        if job.patient_id == "B":
+            raise ZeroDivisionError("no check foresaw this")
+        return plain(job, *rest)
+
+    monkeypatch.setattr(patient, "uptake_columns", fails)
+    with pytest.warns(UserWarning, match=r"patient B.*ZeroDivisionError.*please report it"):
+        found = build(cohort)
+    assert found["patient_id"].unique().tolist() == ["A", "C"]
+
+
+def test_a_damaged_store_is_measured_anew(cohort, tmp_path):
+    whole = build(cohort, folder=tmp_path)
+    first, second, third = sorted(tmp_path.iterdir())
+    first.write_text("")
+    second.write_text("[]")
+    third.write_text(third.read_text()[:100])
+    pd.testing.assert_frame_equal(build(cohort, folder=tmp_path), whole)
+
+
+def test_dates_of_other_columns(loose, tmp_path):
+    patients = loose["patients"].assign(biopsy=pd.Timestamp("2026-01-05 10:00"))
+    found = build(loose | {"patients": patients}, folder=tmp_path)
+    assert (found["biopsy"] == "2026-01-05T10:00:00").all()

@@ -113,8 +113,18 @@ def test_whole_body_sums():
 
 def test_ratios_and_the_liver():
     assert measure.tumour_to_organ([10.0, 5.0], 5.0, "liver", "68Ga-PSMA-11").tolist() == [2, 1]
+    assert measure.tumour_to_organ(10.0, 5.0, "spleen", "18F-PSMA-1007") == 2
+
+
+@pytest.mark.parametrize(
+    "tracer",
+    ["18F-PSMA-1007", "[18F]PSMA-1007", "18F-PSMA1007", "F18-PSMA-1007", "[18F]F-psma 1007"],
+)
+def test_spellings_of_a_tracer_that_the_liver_excretes(tracer):
     with pytest.warns(UserWarning, match="excreted by the liver"):
-        measure.tumour_to_organ(10.0, 5.0, "liver", "18F-PSMA-1007")
+        measure.tumour_to_organ(10.0, 5.0, "liver", tracer)
+    with pytest.raises(MeasureError, match="needs spleen="):
+        measure.psma_expression_score(5.0, blood_pool=2, parotid=15, liver=5, pet_tracer=tracer)
 
 
 def test_expression_score():

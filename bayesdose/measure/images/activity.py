@@ -9,7 +9,7 @@ from bayesdose.errors import MeasureError
 from bayesdose.measure._numbers import LARGEST_CV, numbers
 from bayesdose.measure.images.image import Image, Regions
 from bayesdose.measure.images.regional import outlines
-from bayesdose.measure.recovery import RecoveryCurve
+from bayesdose.measure.recovery import RecoveryCurve, spill_slope
 
 #: Units of an image → MBq in a voxel of 1 mL, or in a voxel whatever its size.
 CONCENTRATIONS = {"Bq/mL": 1e-6, "kBq/mL": 1e-3, "MBq/mL": 1.0}
@@ -26,6 +26,7 @@ def site_activity(
     recovery: RecoveryCurve | None = None,
     volume_cv: float = 0.0,
     calibration_cv: float = 0.0,
+    fwhm_mm: float | None = None,
 ) -> pd.DataFrame:
     """Activity of every region at every time, for `fit_time_activity` and the like.
 
@@ -47,14 +48,19 @@ def site_activity(
         Relative standard uncertainty of an outline's volume.
     calibration_cv : float
         Relative standard uncertainty of the calibration.
+    fwhm_mm : float, optional, mm
+        Resolution of the images, up to 60. With it ``activity_cv`` knows that an outline that is
+        too large holds more counts; without it, it is too large for small lesions, and 0 where
+        nothing is recovered.
 
     Returns
     -------
     pandas.DataFrame
         A row a region and time: the table of labels, time_h (0 for one image), activity_mbq,
-        volume_ml, recovery, activity_cv (what an error of the outline does through the recovery:
-        independent between times only where each was outlined anew), activity_cv_shared
-        (calibration and recovery curve, common to all times).
+        volume_ml, recovery, activity_cv (what an error of the outline does through recovery and
+        counts, abs(c - r) times ``volume_cv`` with the c and r of `absorbed_dose`: independent
+        between times only where each was outlined anew), activity_cv_shared (calibration and
+        recovery curve, common to all times).
 
     Raises
     ------
@@ -86,13 +92,14 @@ def site_activity(
         part = 1.0 if recovery is None else recovery(volume)
         slope = 0.0 if recovery is None else recovery.volume_slope(volume)
         curve = 0.0 if recovery is None else recovery.cv(volume)
+        counts = spill_slope(volume, fwhm_mm, recovery)
         parts.append(
             here.labels.assign(
                 time_h=time,
                 activity_mbq=activity / part,
                 volume_ml=volume,
                 recovery=part,
-                activity_cv=slope * outline,
+                activity_cv=np.abs(counts - slope) * outline,
                 activity_cv_shared=np.hypot(calibration, curve),
             )
         )

@@ -117,7 +117,11 @@ def _is_cut(dataset: pydicom.Dataset) -> bool:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    inside = sorted(one for one in path.iterdir() if one.name != "DICOMDIR")
+    # what file managers leave in folders is no file of the series
+    aside = ("DICOMDIR", "Thumbs.db", "desktop.ini")
+    inside = sorted(
+        one for one in path.iterdir() if one.name not in aside and not one.name.startswith(".")
+    )
     folders = [one for one in inside if one.is_dir()]
     if folders:
         raise MeasureError(

@@ -45,7 +45,8 @@ def read_dicom_regions(
     like : Image
         Image on whose voxels the regions are wanted.
     all_there : bool
-        Whether each row must be in the file and have a voxel; if not, those without are left out.
+        Whether each row must be in the file and have a voxel; if not, those without are left out,
+        with a warning where the file has the region.
 
     Returns
     -------
@@ -165,11 +166,14 @@ def _label_map(
     values = np.zeros(like.values.shape, dtype=np.int32)
     for number in chosen:
         inside = fill(number)
-        if all_there and not inside.any():
-            raise MeasureError(
+        if not inside.any():
+            said = (
                 f"{name}: region {number} ({names[number]}) has no voxel on {like.name}: it is "
-                "empty, or smaller than a voxel; leave it out of the table, or outline it"
+                "empty, or smaller than a voxel"
             )
+            if all_there:
+                raise MeasureError(f"{said}; leave it out of the table, or outline it")
+            warnings.warn(f"{said}; it is left out", stacklevel=3)
         taken = values[inside]
         if taken.any():
             other = int(taken[taken > 0][0])

@@ -13,6 +13,8 @@ from bayesdose.measure._numbers import Floats
 _SAME_PLACE_MM = 0.1
 #: Largest cosine between two axes of an image.
 _SHEAR = 1e-3
+#: Sizes of voxels, mm, outside which another unit is meant.
+_VOXEL_MM = 0.2, 20.0
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,11 @@ def _check_affine(affine: Floats, name: str) -> None:
     size = np.sqrt((axes**2).sum(0))
     if not np.isfinite(affine).all() or (size <= 0).any():
         raise MeasureError(f"{name}: its affine gives voxels without a size")
+    if (size < _VOXEL_MM[0]).any() or (size > _VOXEL_MM[1]).any():
+        raise MeasureError(
+            f"{name}: its voxels measure {' x '.join(f'{one:g}' for one in size)} mm; allowed are "
+            f"{_VOXEL_MM[0]:g} to {_VOXEL_MM[1]:g} mm. Are they in another unit?"
+        )
     cosine = np.abs((axes / size).T @ (axes / size) - np.eye(3)).max()
     if cosine > _SHEAR:
         raise MeasureError(

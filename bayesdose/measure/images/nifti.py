@@ -42,6 +42,7 @@ def read_nifti(path: Path) -> Image:
         loaded: Any = kind.from_bytes(whole)
         values = np.asanyarray(loaded.dataobj)
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        lengths = loaded.header.get_xyzt_units()[0]
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
@@ -60,6 +61,8 @@ def read_nifti(path: Path) -> Image:
         raise MeasureError(
             f"{path}: has shape {values.shape}; give one three-dimensional image a file"
         )
+    if lengths not in ("mm", "unknown"):
+        raise MeasureError(f"{path}: its header counts lengths in {lengths}s: write it in mm")
     if values.dtype.kind not in "iuf":
         raise MeasureError(f"{path}: holds {values.dtype}; an image holds one number a voxel")
     return placed(values, np.asarray(loaded.affine, dtype=np.float64), path.name)

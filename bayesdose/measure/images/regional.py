@@ -14,7 +14,7 @@ from bayesdose.measure.texture import MARGIN_MM, glcm_guard, glcm_or_missing
 from bayesdose.measure.uptake import uptake_features
 
 #: Units of a dose map → Gy.
-DOSES = {"Gy": 1.0, "mGy": 1e-3}
+DOSES = {"Gy": 1.0, "cGy": 1e-2, "mGy": 1e-3}
 
 
 def outlines(image: Image, regions: Regions) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -71,12 +71,14 @@ def region_uptake(image: Image, regions: Regions) -> pd.DataFrame:
     Raises
     ------
     MeasureError
-        When image and label map are not of one geometry.
+        When image and label map are not of one geometry, or the image is not finite in a region.
     """
-    found = [
-        uptake_features(values, mask, image.spacing_mm)
-        for _, values, mask in outlines(image, regions)
-    ]
+    found = []
+    for site, values, mask in outlines(image, regions):
+        try:
+            found.append(uptake_features(values, mask, image.spacing_mm))
+        except MeasureError as err:
+            raise MeasureError(f"{image.name}: region {site}: {err}") from err
     return pd.concat([regions.labels, pd.DataFrame(found)], axis=1)
 
 
@@ -155,7 +157,7 @@ def region_dose(image: Image, regions: Regions, *, units: str) -> pd.DataFrame:
         Dose map.
     regions : Regions
         In the same geometry.
-    units : {"Gy", "mGy"}
+    units : {"Gy", "cGy", "mGy"}
         Of the map.
 
     Returns

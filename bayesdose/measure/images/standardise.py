@@ -14,6 +14,8 @@ from bayesdose.measure.suv import suv_factor
 
 #: Units of a PET image → Bq/mL.
 PET_UNITS = {"Bq/mL": 1.0, "kBq/mL": 1e3, "MBq/mL": 1e6}
+#: Half-lives after which nobody scans any more.
+_SPENT = 6.0
 #: How far header and user may be apart before one of them must be wrong.
 _APART_WEIGHT, _APART_ACTIVITY, _APART_MIN = 0.1, 0.25, 30.0
 
@@ -75,7 +77,8 @@ def suv_image(
         nuclide = _agreed(
             image, "radionuclide", radionuclide, scan.radionuclide, same=_same_nuclide
         )
-        uptake = uptake_time_h(image, injected_at=injected_at, started=started)
+        known = replace(image, scan=replace(scan, radionuclide=nuclide))
+        uptake = uptake_time_h(known, injected_at=injected_at, started=started)
     factor = suv_factor(
         injected_mbq=_near(
             image, "injected_mbq", injected_mbq, scan.injected_mbq, "MBq", _APART_ACTIVITY
@@ -113,9 +116,15 @@ def uptake_time_h(
         injection lies after the scan.
     """
     scan = image.scan or Scan("PT")
-    begun = _same_time(image, "injection", injected_at, scan.injected_at)
-    scanned = _same_time(image, "scan start", started, scan.started)
-    return hours_after(begun, scanned, image.name)
+    begun = same_time(image, "injection", injected_at, scan.injected_at)
+    scanned = same_time(image, "scan start", started, scan.started)
+    hours = hours_after(begun, scanned, image.name)
+    if scan.radionuclide is not None and hours > _SPENT * half_life_h(scan.radionuclide):
+        raise MeasureError(
+            f"{image.name}: {hours:.3g} h from the injection to the scan are more than {_SPENT:g} "
+            f"half-lives of {scan.radionuclide}: check the dates"
+        )
+    return hours
 
 
 def _agreed(
@@ -158,9 +167,29 @@ def _near(
     return found
 
 
-def _same_time(
+def same_time(
     image: Image, name: str, stated: datetime | None, header: datetime | None
 ) -> datetime:
+    """Time that is stated or in a header, where the two do not contradict each other.
+
+    Parameters
+    ----------
+    image : Image
+        For messages.
+    name : str
+        Of the time.
+    stated, header : datetime or None
+        Times.
+
+    Returns
+    -------
+    datetime
+
+    Raises
+    ------
+    MeasureError
+        When neither is known, or they are more than half an hour apart.
+    """
     found = stated if stated is not None else header
     if found is None:
         raise _unstated(image, f"the date and time of the {name}")

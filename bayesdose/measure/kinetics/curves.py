@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 from scipy.optimize import OptimizeResult, least_squares
 
 from bayesdose.errors import MeasureError
@@ -23,6 +24,16 @@ from bayesdose.measure.kinetics.points import Points, check_points
 WEIGHTS = ("relative", "absolute")
 #: A biological rate below this share of the physical one counts as none.
 _AT_LIMIT = 1e-4
+#: Scans from this time on see uptake only where it is slow; noise looks like it too.
+_LATE_H = 12.0
+#: Below this product of rate and first time a clearing term is seen: exp(-3) of it is left.
+_SEEN = 3.0
+#: Level of the tests for a bi-exponential.
+_LEVEL = 0.05
+#: Smallest relative misfit that is not rounding.
+_ROUNDING = 1e-6
+#: Largest standard deviation of the log of an uptake's rate, which many scans do not see.
+_UPTAKE_LOG_SD = 2.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,10 @@ class TimeActivityFit:
     tia_mbq_h : float, MBq h
         Time-integrated activity from the injection to infinity.
     tia_cv : float
-        Its relative standard uncertainty by the delta method; NaN where there are as many
-        parameters as points and no ``activity_cv``.
+        Its relative uncertainty, such that the integral times exp(± 1.96 of it) is a 95 % interval:
+        by the delta method, times Student's t / 1.96 where residuals estimate the noise. Infinite
+        where the points do not determine the integral; NaN where there are as many parameters as
+        points and no ``activity_cv``.
     effective_half_life_h : float, h
         Of the slowest exponential.
     at_physical_limit : bool
@@ -49,7 +62,8 @@ class TimeActivityFit:
         slower still, so that the tail is a guess on the safe side.
     alternatives : dict of str to float, MBq h
         Time-integrated activity of the other curves that have fewer parameters than there are
-        points; and of the mono-exponential.
+        points; and of the mono-exponential. That of a bi-exponential whose fast term no scan sees
+        may be anything.
     """
 
     curve: str
@@ -114,9 +128,13 @@ def fit_time_activity(
     """Fit a curve to the activity in one region, and integrate it over all time.
 
     ``curve="auto"``: mono-exponential with two or three points; with four, uptake and clearance
-    where the first point lies below the mono-exponential of the others, else mono; bi-exponential
-    from five. Look at ``alternatives``: what the choice changes is an uncertainty that
-    ``tia_cv`` does not hold.
+    where the first point lies below the mono-exponential of the others, else mono. Where the first
+    scan is later than 12 h and ``activity_cv`` is given, it must lie below by more than two
+    standard deviations of log first minus log extrapolated: half of all late points lie below by
+    noise. From five points a bi-exponential where it fits better than either of them (5 %;
+    chi-square with ``activity_cv``, F test without) and the scans see its fast term: an uptake, or
+    a clearance of which exp(-3) is left at the first scan; else as with four. Look at
+    ``alternatives``: what the choice changes is an uncertainty that ``tia_cv`` does not hold.
 
     Parameters
     ----------
@@ -152,7 +170,10 @@ def fit_time_activity(
     Notes
     -----
     No rate falls below physical decay. The uncertainty is (J'J)^-1 of the residuals at the best
-    fit, times their mean square where ``activity_cv`` is None; a rate at its bound is held there.
+    fit, a rate at its bound being as uncertain as any other. Where ``activity_cv`` is None it is
+    times their mean square and (t_0.975 / 1.96)^2 on n - p degrees of freedom: 6.5^2 with one. The
+    log of l2 - l1 of ``"uptake_clearance"`` is given a standard deviation of at most 2: an uptake
+    that is over before the first scan hardly changes the integral, however fast it was.
     """
     points = check_points(
         time_h,
@@ -222,20 +243,74 @@ def _auto(points: Points, weights: str) -> str:
     n = len(points.time_h)
     if n <= 3:
         return "mono"
-    if n >= 5:
+    if n > _CURVES["biexponential"].n_parameters and _shows_two_terms(points, weights):
         return "biexponential"
     cv = None if points.cv is None else points.cv[1:]
     later = Points(points.time_h[1:], points.activity_mbq[1:], cv, points.decay_rate)
-    clearance = float(_fit(later, "mono", weights).activity(points.time_h[0]))
-    return "uptake_clearance" if points.activity_mbq[0] < clearance else "mono"
+    run = _least_squares(later, "mono", weights)
+    log_amplitude, biological = run.x
+    time = points.time_h[0]
+    extrapolated = log_amplitude - (points.decay_rate + biological) * time
+    shortfall = extrapolated - np.log(points.activity_mbq[0])
+    noise = 0.0
+    if points.cv is not None and time > _LATE_H:
+        jacobian, _ = _derivatives(run.x, _CURVES["mono"], later, weights)
+        slope = np.array([1.0, -time])
+        extrapolation = slope @ np.linalg.inv(jacobian.T @ jacobian) @ slope
+        noise = float(np.sqrt(points.cv[0] ** 2 + extrapolation))
+    return "uptake_clearance" if shortfall > 2.0 * noise else "mono"
+
+
+def _shows_two_terms(points: Points, weights: str) -> bool:
+    """Whether a bi-exponential fits better than its special cases, and scans see both terms."""
+    n, full = len(points.time_h), _CURVES["biexponential"]
+    best = _least_squares(points, "biexponential", weights)
+    (_, second), (_, fast) = full.terms(best.x, points.decay_rate)
+    if second > 0 and fast * points.time_h[0] >= _SEEN:
+        # what was gone before the first scan may hold any activity
+        return False
+    for name in ("mono", "uptake_clearance"):
+        fewer = full.n_parameters - _CURVES[name].n_parameters
+        gain = 2.0 * (_least_squares(points, name, weights).cost - best.cost)
+        if points.cv is not None:
+            needed = stats.chi2.isf(_LEVEL, fewer)
+        else:
+            left = n - full.n_parameters
+            mean_square = max(2.0 * best.cost / left, _ROUNDING**2)
+            needed = fewer * mean_square * stats.f.isf(_LEVEL, fewer, left)
+        if gain <= needed:
+            return False
+    return True
 
 
 def _fit(points: Points, name: str, weights: str) -> TimeActivityFit:
     shape = _CURVES[name]
+    best = _least_squares(points, name, weights)
+    amplitude, rate = shape.terms(best.x, points.decay_rate)
+    tia = float((amplitude / rate).sum())
+    return TimeActivityFit(
+        name,
+        amplitude,
+        rate,
+        tia,
+        _tia_cv(best, name, points, weights) / tia,
+        float(np.log(2.0) / rate[0]),
+        bool(rate[0] - points.decay_rate < _AT_LIMIT * points.decay_rate),
+    )
+
+
+def _scale(points: Points, weights: str) -> Floats:
+    """Standard deviation of each residual, up to a factor where no cv is given."""
     cv = np.ones_like(points.time_h) if points.cv is None else points.cv
-    scale = cv if weights == "relative" else cv * points.activity_mbq
-    if weights == "absolute" and points.cv is None:
-        scale = np.full_like(cv, points.activity_mbq.max())
+    if weights == "relative":
+        return cv
+    if points.cv is None:
+        return np.full_like(cv, points.activity_mbq.max())
+    return cv * points.activity_mbq
+
+
+def _least_squares(points: Points, name: str, weights: str) -> OptimizeResult:
+    shape, scale = _CURVES[name], _scale(points, weights)
 
     def residuals(parameters: Floats) -> Floats:
         amplitude, rate = shape.terms(parameters, points.decay_rate)
@@ -258,35 +333,50 @@ def _fit(points: Points, name: str, weights: str) -> TimeActivityFit:
         )
         for start in shape.start(points, *_tail(points))
     ]
-    best = min(runs, key=lambda run: float(run.cost))
-    amplitude, rate = shape.terms(best.x, points.decay_rate)
-    tia = float((amplitude / rate).sum())
-    at_limit = bool(rate[0] - points.decay_rate < _AT_LIMIT * points.decay_rate)
-    cv_of_tia = _tia_cv(best, shape, points, tia, at_limit)
-    return TimeActivityFit(
-        name, amplitude, rate, tia, cv_of_tia, float(np.log(2.0) / rate[0]), at_limit
+    return min(runs, key=lambda run: float(run.cost))
+
+
+def _derivatives(x: Floats, shape: _Curve, points: Points, weights: str) -> tuple[Floats, Floats]:
+    """Of the residuals, of shape (n, p), and of the integral, of shape (p,), by each parameter."""
+    # complex steps: exact also for a term that the scans hardly see, and at a bound
+    amplitude, rate = zip(
+        *(shape.terms(x + step, points.decay_rate) for step in 1e-30j * np.eye(len(x))),
+        strict=True,
     )
+    terms = np.array(amplitude)[:, None] * np.exp(-np.array(rate)[:, None] * points.time_h[:, None])
+    curve = terms.sum(2).T
+    jacobian = curve.imag / 1e-30 / _scale(points, weights)[:, None]
+    if weights == "relative":
+        jacobian = jacobian / np.maximum(curve.real, 1e-300)
+    return jacobian, np.divide(amplitude, rate).sum(1).imag / 1e-30
 
 
-def _tia_cv(
-    best: OptimizeResult, shape: _Curve, points: Points, tia: float, at_limit: bool
-) -> float:
-    n, p = best.jac.shape
-    if points.cv is None and n <= p:
-        return float("nan")
-    free = np.ones(p, bool)
-    free[1] = not at_limit
-    mean_square = 1.0 if points.cv is not None else 2.0 * best.cost / (n - free.sum())
-    information = best.jac[:, free].T @ best.jac[:, free]
-    slope = np.zeros(p)
-    for j in np.flatnonzero(free):
-        step = np.zeros(p)
-        step[j] = 1e-6 * max(1.0, abs(best.x[j])) if j != 1 else 1e-6 * best.x[1]
-        ends = [np.divide(*shape.terms(best.x + s, points.decay_rate)).sum() for s in (step, -step)]
-        slope[j] = (ends[0] - ends[1]) / (2 * step[j])
-    # a direction that the points do not determine makes the integral undetermined too
-    variance = slope[free] @ np.linalg.pinv(information, rcond=1e-14) @ slope[free]
-    return float(np.sqrt(variance * mean_square) / tia)
+def _tia_cv(best: OptimizeResult, name: str, points: Points, weights: str) -> float:
+    """Uncertainty of the integral in MBq h."""
+    jacobian, slope = _derivatives(best.x, _CURVES[name], points, weights)
+    n, p = jacobian.shape
+    noise = 1.0
+    if points.cv is None:
+        if n <= p:
+            return float("nan")
+        noise = np.sqrt(2.0 * best.cost / (n - p)) * stats.t.isf(0.025, n - p) / 1.96
+    if name == "uptake_clearance":
+        # delta method's straight line would go on where the integral has long reached its limit
+        row = np.array([[0.0, 0.0, noise / _UPTAKE_LOG_SD]])
+        jacobian = np.concatenate([jacobian, row])
+    # in units in which each parameter moves the curve alike
+    size = np.linalg.norm(jacobian, axis=0)
+    moves = size > 1e-30 * size.max()
+    total = np.abs(slope).max()
+    if (np.abs(slope[~moves]) > 1e-12 * total).any():
+        return float("inf")
+    _, strength, direction = np.linalg.svd(jacobian[:, moves] / size[moves], full_matrices=False)
+    along = direction @ (slope[moves] / size[moves])
+    seen = strength > 1e-7 * strength[0]
+    if (np.abs(along[~seen]) > 1e-7 * np.linalg.norm(along)).any():
+        # a direction that the points do not determine leaves the integral undetermined too
+        return float("inf")
+    return float(noise * np.linalg.norm(along[seen] / strength[seen]))
 
 
 def _tail(points: Points) -> tuple[float, float]:

@@ -71,7 +71,8 @@ class PopulationKinetics:
         ----------
         table : pandas.DataFrame
             A row a scan of a region: patient_id, site_id, time_h, activity_mbq, the column of
-            ``by``, optionally cycle and activity_cv.
+            ``by``, optionally cycle and activity_cv (for all scans or, as where the column is all
+            NaN, for none).
         random_seed : int
             Seed of NUTS.
         progress : bool, optional
@@ -216,7 +217,8 @@ class PopulationKinetics:
 
     def _checked(self, table: pd.DataFrame, keys: pd.MultiIndex, region: np.ndarray) -> dict:
         parts = []
-        has_cv = "activity_cv" in table.columns
+        # tables that are put together have the column also where nobody knew it
+        has_cv = "activity_cv" in table.columns and table["activity_cv"].notna().any()
         for code in range(region.max() + 1):
             mine = table[region == code]
             try:

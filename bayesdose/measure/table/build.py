@@ -1,6 +1,7 @@
 """The site table of a cohort, one patient and cycle after the other or several at once."""
 
 import logging
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from bayesdose._progress import shows_bar
-from bayesdose.errors import BayesdoseError, MeasureError
+from bayesdose.cohort import validate_sites
+from bayesdose.errors import BayesdoseError, MeasureError, SiteTableError
 from bayesdose.measure.table.inputs import Job, make_jobs
 from bayesdose.measure.table.patient import ActivityRows, SiteRows
 from bayesdose.measure.table.settings import Dosimetry, Texture
 from bayesdose.measure.table.store import Measured, fingerprint, load, plain_rows, save
 
+#: Columns whose mixture the model decides upon.
+_PROTOCOLS = ("pet_tracer", "therapy_ligand", "centre", "scanner", "dose_method")
 _log = logging.getLogger(__name__)
 #: Columns in front of the site table, where they are there.
 _FIRST = (
@@ -100,10 +104,13 @@ def build_site_table(
     dose from SPECT is a self-dose by sphere S-values: see `absorbed_dose`.
     """
     work = SiteRows(texture, dosimetry or Dosimetry())
-    table = _build(make_jobs(files, patients, regions), work, n_jobs, folder, progress)
+    jobs = make_jobs(files, patients, regions)
+    table = _build(jobs, work, n_jobs, folder, progress)
+    _check_regions(table, jobs)
     first = [name for name in _FIRST if name in table.columns]
     table = table[[*first, *(name for name in table.columns if name not in first)]]
     _check_texture(table)
+    _check_doses(table)
     return table
 
 
@@ -162,6 +169,8 @@ def _build(
     store = None if folder is None else Path(folder)
     if store is not None:
         store.mkdir(parents=True, exist_ok=True)
+        for left in store.glob(".*.partial"):
+            left.unlink(missing_ok=True)  # of a run that was killed
     found: dict[int, Measured] = dict(_measured(jobs, work, store, n_jobs, shows_bar(progress)))
     return _table([found[i] for i in range(len(jobs))])
 
@@ -176,35 +185,43 @@ def _measured(
     import joblib
     from tqdm.auto import tqdm
 
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    workers = min(n_jobs, len(jobs)) if n_jobs > 0 else n_jobs
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
     done = parallel(joblib.delayed(_one)(i, job, work, store) for i, job in enumerate(jobs))
     shown = tqdm(done, total=len(jobs), desc="measuring", unit="patient", disable=not bar)
     for n, (i, one) in enumerate(shown, start=1):
         if not bar:
-            said = one.problem or f"{len(one.rows)} rows"
-            place = one.patient_id, one.cycle, n, len(jobs), said
-            _log.info("measured %s, cycle %s (%d of %d): %s", *place)
+            said = "left out" if one.problem else f"{len(one.rows)} rows"
+            _log.info("%d of %d: %s, cycle %s: %s", n, len(jobs), one.patient_id, one.cycle, said)
         yield i, one
 
 
 def _one(
     i: int, job: Job, work: SiteRows | ActivityRows, store: Path | None
 ) -> tuple[int, Measured]:
-    mark = fingerprint(job, work)
-    known = None if store is None else load(store, job, mark)
-    if known is not None:
-        return i, known
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", UserWarning)
         try:
+            mark = fingerprint(job, work)
+            known = None if store is None else load(store, job, mark)
+            if known is not None:
+                return i, known
             rows = plain_rows(work(job))
         except (BayesdoseError, OSError) as err:
-            return i, Measured(job.patient_id, job.cycle, [], [], str(err))
+            return i, _left_out(job, str(err))
+        except Exception as err:
+            where = traceback.extract_tb(err.__traceback__)[-1]
+            place = f"{Path(where.filename).name}, line {where.lineno}"
+            return i, _left_out(job, f"{type(err).__name__} ({place}), please report it: {err}")
     notes = list(dict.fromkeys(str(one.message) for one in heard))
     measured = Measured(job.patient_id, job.cycle, rows, notes)
     if store is not None:
         save(store, job, mark, measured)
     return i, measured
+
+
+def _left_out(job: Job, problem: str) -> Measured:
+    return Measured(job.patient_id, job.cycle, [], [], problem)
 
 
 def _table(found: list[Measured]) -> pd.DataFrame:
@@ -230,6 +247,19 @@ def _table(found: list[Measured]) -> pd.DataFrame:
     return table
 
 
+def _check_regions(table: pd.DataFrame, jobs: list[Job]) -> None:
+    """Say which rows of regions nobody had, as a label that is spelt wrong."""
+    rows = pd.concat([job.regions for job in jobs if not job.own_regions] or [pd.DataFrame()])
+    if rows.empty:
+        return
+    unused = rows[~rows["site_id"].isin(table["site_id"])].drop_duplicates("site_id")
+    if len(unused):
+        named = ", ".join(
+            f"{row['site_id']} (label {row['label']})" for row in unused.to_dict("records")
+        )
+        warnings.warn(f"no patient had the regions {named}: are their labels right?", stacklevel=3)
+
+
 def _check_texture(table: pd.DataFrame) -> None:
     for name in ("glcm_settings", "ibsi_settings"):
         if name not in table.columns:
@@ -244,3 +274,13 @@ def _check_texture(table: pd.DataFrame) -> None:
                 f"texture of different voxels must not be mixed: {kinds}. Give "
                 "Texture(resample_mm=...), one size of voxel for all"
             )
+
+
+def _check_doses(table: pd.DataFrame) -> None:
+    """Say what the literature makes doubtful; outcomes are no reason to leave anybody out."""
+    if "absorbed_dose_gy" not in table or "administered_activity_gbq" not in table:
+        return
+    try:
+        validate_sites(table, response_required=False, mixed_ok=_PROTOCOLS)
+    except SiteTableError as err:
+        warnings.warn(f"the table does not pass validate_sites as it is: {err}", stacklevel=3)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from bayesdose.errors import MeasureError
 from bayesdose.measure._numbers import numbers
+from bayesdose.measure.images.image import Image
 
 
 def is_empty(value: Any) -> bool:
@@ -106,6 +107,9 @@ def moment(row: Mapping[str, Any], name: str) -> datetime | None:
     if is_empty(value):
         return None
     if isinstance(value, datetime):
+        if value.time() == time():
+            # a cell of a date alone becomes midnight
+            raise MeasureError(f"`{name}` is {value.date()}, a date without its time: add it")
         return value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
     written = str(value).strip()
     try:
@@ -168,3 +172,29 @@ def naming(row: Mapping[str, Any]) -> Iterator[None]:
         if name in str(err):
             raise
         raise MeasureError(f"{name}: {err}") from err
+
+
+def check_modality(image: Image, wanted: str, role: str) -> None:
+    """Refuse a DICOM image of another kind than its role.
+
+    Parameters
+    ----------
+    image : Image
+        Image.
+    wanted : str
+        ``"PT"``, ``"NM"``, ``"CT"`` or ``"RTDOSE"``.
+    role : str
+        In the table of files.
+
+    Raises
+    ------
+    MeasureError
+        When the header says that it is another. SPECT may have been exported as PET: then units
+        and radionuclide are PET's, and it is let through where the radionuclide is 177Lu.
+    """
+    scan = image.scan
+    if scan is None or scan.modality == wanted:
+        return
+    if wanted == "NM" and scan.modality == "PT" and scan.radionuclide == "Lu177":
+        return
+    raise MeasureError(f"{image.name}: is {scan.modality} by its header, and {role} by its role")

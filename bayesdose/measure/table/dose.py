@@ -1,27 +1,41 @@
 """Columns that dose maps or SPECT images give."""
 
+import re
+import warnings
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesdose.errors import MeasureError
+from bayesdose.measure._numbers import LARGEST_CV
 from bayesdose.measure._times import hours_after
 from bayesdose.measure.absorbed_dose import absorbed_dose
 from bayesdose.measure.images.activity import site_activity
 from bayesdose.measure.images.image import Image, Scan
 from bayesdose.measure.images.reading import read_image
 from bayesdose.measure.images.regional import region_dose
+from bayesdose.measure.images.standardise import same_time
 from bayesdose.measure.kinetics import PopulationKinetics
 from bayesdose.measure.kinetics.curves import fit_points
-from bayesdose.measure.kinetics.points import check_points
+from bayesdose.measure.kinetics.points import Points, check_points
 from bayesdose.measure.nuclides import decay_factor
 from bayesdose.measure.suv import REFERENCES
-from bayesdose.measure.table.cells import moment, naming, number, text
+from bayesdose.measure.table.cells import check_modality, moment, naming, number, text
 from bayesdose.measure.table.inputs import Job
 from bayesdose.measure.table.outlines import Outlines
 from bayesdose.measure.table.settings import Dosimetry
 
+_ELEMENTS = "Lu|Ac|Tb|Y|I|Bi|Pb|At|Cu|Re|Ra|Th|Sm|Ho"
+#: Nuclides of therapy, in the spellings 177Lu, 177-Lu, Lu177 and Lu-177.
+_NUCLIDE = re.compile(
+    rf"(?<![A-Za-z0-9])(?:(\d{{2,3}})-?({_ELEMENTS})|({_ELEMENTS})-?(\d{{2,3}}))(?![A-Za-z0-9])"
+)
+N_PARAMETERS = {"mono": 2, "uptake_clearance": 3, "biexponential": 4}
+#: Scatter below which the points are those of a formula, and not of scans.
+_LEAST_CV = 1e-6
 #: How far two statements of one time may be apart.
 _APART_H = 0.5
 
@@ -51,6 +65,7 @@ def mapped_dose(job: Job, outlines: Outlines) -> pd.DataFrame:
         raise MeasureError(f"{len(rows)} files have the role dose; one a cycle")
     with naming(rows[0]):
         image = read_image(rows[0]["path"])
+        check_modality(image, "RTDOSE", "dose")
         units = _stated(image, "units", text(rows[0], "units"), _header(image).units)
         found = region_dose(image, outlines.on(image, "dose"), units=units)
     names = {"volume_ml": "dose_volume_ml"}
@@ -80,6 +95,7 @@ def activities(job: Job, outlines: Outlines, dosimetry: Dosimetry) -> pd.DataFra
     MeasureError
         When times, units or the reference of decay correction are missing.
     """
+    _check_ligand(job)
     parts = []
     for row in job.of_role("spect"):
         with naming(row):
@@ -89,13 +105,29 @@ def activities(job: Job, outlines: Outlines, dosimetry: Dosimetry) -> pd.DataFra
     twice = table.duplicated(["site_id", "time_h"])
     if twice.any():
         raise MeasureError(f"two SPECT images are at {table.loc[twice, 'time_h'].iloc[0]:g} h")
+    if dosimetry.activity_cv is None:
+        return table.drop(columns="activity_cv")
     return table.assign(activity_cv=dosimetry.activity_cv)
+
+
+def _check_ligand(job: Job) -> None:
+    """Refuse therapies of other nuclides, for which neither decay nor S-values are these."""
+    ligand = text(job.patient or {}, "therapy_ligand")
+    found = {
+        (before or after) + (first or second)
+        for before, first, second, after in _NUCLIDE.findall(ligand or "")
+    }
+    if found and found != {"177Lu"}:
+        raise MeasureError(
+            f"therapy_ligand is {ligand!r}; curves and S-values of SPECT are those of 177Lu"
+        )
 
 
 def _one_scan(
     job: Job, row: dict[str, Any], outlines: Outlines, dosimetry: Dosimetry
 ) -> pd.DataFrame:
     image = read_image(row["path"])
+    check_modality(image, "NM", "spect")
     header = _header(image)
     time_h = _time_h(image, row, job.patient or {})
     stated = text(row, "decay_corrected_to")
@@ -148,23 +180,18 @@ def dose_of_activities(table: pd.DataFrame, dosimetry: Dosimetry) -> pd.DataFram
     table = table[table["density_g_ml"].notna()]
     if table.empty:
         raise MeasureError("no region has a density_g_ml: no dose can be made of the SPECT")
-    curves = (
-        _by_population(table, dosimetry.kinetics)
-        if dosimetry.kinetics
-        else _fitted(table, dosimetry)
-    )
+    kinetics = dosimetry.kinetics
+    curves = _fitted(table, dosimetry) if kinetics is None else _by_population(table, kinetics)
+    table = table[table["site_id"].isin(curves.index)]
     sites = table.drop_duplicates("site_id").set_index("site_id")
     volume = table.groupby("site_id", sort=False)["volume_ml"].mean()
-    unknown = curves["tia_cv"].isna()
-    dose = absorbed_dose(
-        curves["tia_mbq_h"],
-        volume,
-        density_g_ml=sites["density_g_ml"].astype(float),
-        tia_cv=curves["tia_cv"].fillna(0.0),
-        volume_cv=dosimetry.volume_cv(volume.to_numpy()),
-        recovery=dosimetry.recovery,
-        calibration_cv=dosimetry.calibration_cv,
+    dose = pd.concat(
+        [
+            _self_dose(str(site), curves.loc[site], volume[site], sites.loc[site], dosimetry)
+            for site in sites.index
+        ]
     ).set_index(sites.index)
+    unknown = curves["tia_cv"].isna()
     of_curve = dose["absorbed_dose_cv_shared"] ** 2 - dosimetry.calibration_cv**2
     own = np.sqrt(dose["absorbed_dose_cv"] ** 2 + of_curve.clip(lower=0.0))
     kept = [name for name in sites.columns if name not in _ACTIVITY_COLUMNS]
@@ -185,6 +212,25 @@ def dose_of_activities(table: pd.DataFrame, dosimetry: Dosimetry) -> pd.DataFram
     )
 
 
+def _self_dose(
+    site: str, curve: pd.Series, volume_ml: float, region: pd.Series, dosimetry: Dosimetry
+) -> pd.DataFrame:
+    cv = curve["tia_cv"]
+    try:
+        return absorbed_dose(
+            [curve["tia_mbq_h"]],
+            [volume_ml],
+            density_g_ml=float(region["density_g_ml"]),
+            tia_cv=0.0 if np.isnan(cv) else cv,
+            volume_cv=dosimetry.volume_cv(np.array([volume_ml])),
+            recovery=dosimetry.recovery,
+            calibration_cv=dosimetry.calibration_cv,
+            fwhm_mm=dosimetry.fwhm_mm,
+        )
+    except MeasureError as err:
+        raise MeasureError(f"region {site}: {err}") from err
+
+
 _ACTIVITY_COLUMNS = (
     "patient_id",
     "cycle",
@@ -199,39 +245,81 @@ _ACTIVITY_COLUMNS = (
 
 
 def _fitted(table: pd.DataFrame, dosimetry: Dosimetry) -> pd.DataFrame:
-    rows: dict[str, Any] = {}
+    """Curves of the regions; those without one are told and left out."""
+    points, failed = {}, {}
     for site, mine in table.groupby("site_id", sort=False):
         try:
-            points = check_points(
+            points[str(site)] = check_points(
                 mine["time_h"],
                 mine["activity_mbq"],
                 decay_corrected=False,
                 radionuclide="Lu177",
                 activity_cv=dosimetry.activity_cv,
             )
-            fit = fit_points(points, dosimetry.curve, dosimetry.weights)
         except MeasureError as err:
-            raise MeasureError(f"region {site}: {err}") from err
-        rows[str(site)] = {
+            failed[str(site)] = str(err)
+    if dosimetry.activity_cv is None and dosimetry.weights == "relative":
+        points = _with_common_cv(points, dosimetry)
+    rows: dict[str, Any] = {}
+    for site, its in points.items():
+        try:
+            fit = fit_points(its, dosimetry.curve, dosimetry.weights)
+        except MeasureError as err:
+            failed[site] = str(err)
+            continue
+        if not fit.tia_cv <= LARGEST_CV and not np.isnan(fit.tia_cv):
+            failed[site] = (
+                f"its points do not determine the integral of a {fit.curve} curve (relative "
+                f"uncertainty {fit.tia_cv:.3g}): check units and times"
+            )
+            continue
+        rows[site] = {
             "tia_mbq_h": fit.tia_mbq_h,
             "tia_cv": fit.tia_cv,
             "effective_half_life_h": fit.effective_half_life_h,
             "curve": fit.curve + (" at physical decay" if fit.at_physical_limit else ""),
         }
+    if not rows:
+        site, why = next(iter(failed.items()))
+        raise MeasureError(f"region {site}: {why}")
+    for site, why in failed.items():
+        warnings.warn(f"region {site} gets no dose: {why}", stacklevel=2)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def _with_common_cv(points: dict[str, Points], dosimetry: Dosimetry) -> dict[str, Points]:
+    """Scatter about the curves, pooled over the regions: one of them has too few scans to tell."""
+    square, freedom = 0.0, 0
+    for its in points.values():
+        try:
+            fit = fit_points(its, dosimetry.curve, dosimetry.weights)
+        except MeasureError:
+            continue  # told where the curves are fitted
+        residual = np.log(its.activity_mbq / fit.activity(its.time_h))
+        square += float((residual**2).sum())
+        freedom += max(len(its.time_h) - N_PARAMETERS[fit.curve], 0)
+    if freedom == 0:
+        return points
+    cv = max(np.sqrt(square / freedom), _LEAST_CV)
+    return {
+        site: replace(its, cv=np.full_like(its.time_h, min(cv, LARGEST_CV)))
+        for site, its in points.items()
+    }
+
+
 def _by_population(table: pd.DataFrame, kinetics: PopulationKinetics) -> pd.DataFrame:
-    if table["activity_cv"].isna().all():
-        table = table.drop(columns="activity_cv")
+    if kinetics.decay_corrected:
+        back = 1.0 / decay_factor(table["time_h"], "Lu177")
+        table = table.assign(activity_mbq=table["activity_mbq"] * back)
     return kinetics.tia(table).set_index("site_id").assign(curve="population curves")
 
 
 def _time_h(image: Image, row: dict[str, Any], patient: dict[str, Any]) -> float:
     stated = number(row, "time_h", "h", above=0.0)
     header = _header(image)
-    started = moment(row, "datetime") or header.started
-    injected = moment(patient, "therapy_datetime")
+    started = _known_time(image, "scan start", moment(row, "datetime"), header.started)
+    stated_injection = moment(patient, "therapy_datetime")
+    injected = _known_time(image, "injection", stated_injection, header.injected_at)
     if stated is not None and (started is None or injected is None):
         return stated
     if started is None or injected is None:
@@ -247,6 +335,14 @@ def _time_h(image: Image, row: dict[str, Any], patient: dict[str, Any]) -> float
             "must be wrong"
         )
     return found if stated is None else stated
+
+
+def _known_time(
+    image: Image, name: str, stated: datetime | None, header: datetime | None
+) -> datetime | None:
+    if stated is None and header is None:
+        return None
+    return same_time(image, name, stated, header)
 
 
 def _stated(image: Image, name: str, stated: str | None, header: str | None) -> str:

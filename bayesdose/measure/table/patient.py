@@ -10,13 +10,14 @@ from bayesdose.errors import MeasureError
 from bayesdose.measure.images.reading import read_image
 from bayesdose.measure.images.regional import outlines as cut_outlines
 from bayesdose.measure.renal import creatinine_mg_dl, egfr_ckd_epi_2021
-from bayesdose.measure.table.cells import number, text, yes_no
+from bayesdose.measure.table.cells import check_modality, naming, number, text, yes_no
 from bayesdose.measure.table.dose import activities, dose_of_activities, mapped_dose
 from bayesdose.measure.table.inputs import Job
 from bayesdose.measure.table.outlines import Outlines
 from bayesdose.measure.table.settings import Dosimetry, Texture
 from bayesdose.measure.table.uptake import uptake_columns
 
+_HU = -1100, 4000
 #: Columns of patients that are measured with, and stay out of the site table.
 _USED = (
     "patient_id",
@@ -118,9 +119,17 @@ class ActivityRows:
 
 def _checked(job: Job) -> dict[str, Any]:
     if not job.files:
-        raise MeasureError("there are no files of this patient and cycle")
+        raise MeasureError(
+            f"there are no files of {job.patient_id!r}, cycle {job.cycle}, in the table of files"
+        )
     if job.patient is None:
-        raise MeasureError("there is no row in the table of patients")
+        raise MeasureError(
+            f"there is no row in the table of patients for {job.patient_id!r}, cycle {job.cycle}"
+        )
+    if job.regions.empty:
+        raise MeasureError(
+            f"there is no row in the table of regions for {job.patient_id!r}, cycle {job.cycle}"
+        )
     return job.patient
 
 
@@ -129,6 +138,8 @@ def _validate(sites: pd.DataFrame) -> None:
         sites if "absorbed_dose_gy" in sites else sites.assign(absorbed_dose_gy=float("nan")),
         activity="administered_activity_gbq" if "administered_activity_gbq" in sites else None,
         response_required=False,
+        # a lesion of little uptake is no error; the whole table is looked at in the end
+        checks={"literature_median": False, "literature_value": False},
     )
 
 
@@ -151,8 +162,15 @@ def _ct_numbers(job: Job, outlines: Outlines) -> pd.DataFrame:
     if len(rows) > 1:
         raise MeasureError(f"{len(rows)} files have the role ct; one a cycle")
     image = read_image(rows[0]["path"])
-    regions = outlines.on(image, "ct")
+    with naming(rows[0]):
+        check_modality(image, "CT", "ct")
+        regions = outlines.on(image, "ct")
     means = [values[mask].mean() for _, values, mask in cut_outlines(image, regions)]
+    if not all(_HU[0] <= mean <= _HU[1] for mean in means):
+        raise MeasureError(
+            f"{image.name}: a region has a mean of {max(means, key=abs):.4g} HU; CT numbers lie "
+            f"between {_HU[0]} and {_HU[1]}"
+        )
     return regions.labels.drop(columns="label").assign(ct_hu_mean=means)
 
 

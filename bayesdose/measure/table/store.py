@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return None
-    return value
+    return value.isoformat() if isinstance(value, datetime | date) else value
 
 
 def fingerprint(job: Job, work: object) -> str:
@@ -116,15 +117,18 @@ def load(folder: Path, job: Job, mark: str) -> Measured | None:
     Returns
     -------
     Measured or None
-        None where there is none, or one of another fingerprint.
+        None where there is none, one of another fingerprint, or one that cannot be read.
     """
     path = _path(folder, job)
     if not path.is_file():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found.pop("fingerprint") != mark:
-        return None
-    return Measured(**found)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.pop("fingerprint") != mark:
+            return None
+        return Measured(**found)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None  # cut or changed by another program: it is measured anew
 
 
 def save(folder: Path, job: Job, mark: str, measured: Measured) -> None:

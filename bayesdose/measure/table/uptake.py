@@ -1,5 +1,7 @@
 """Columns that the PET gives."""
 
+import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,27 @@ from bayesdose.measure.images.image import Image
 from bayesdose.measure.images.reading import read_image
 from bayesdose.measure.images.regional import region_texture, region_uptake
 from bayesdose.measure.images.standardise import suv_image, uptake_time_h
-from bayesdose.measure.table.cells import moment, naming, number, text
-from bayesdose.measure.table.inputs import Job
+from bayesdose.measure.table.cells import check_modality, moment, naming, number, text
+from bayesdose.measure.table.inputs import ORGANS, TUMOUR, Job
 from bayesdose.measure.table.outlines import Outlines
 from bayesdose.measure.table.settings import Texture
 from bayesdose.measure.uptake import tumour_to_organ, whole_body
 
-#: Organs whose uptake lesions are compared with.
-ORGANS = ("parotid", "submandibular", "lacrimal", "liver", "spleen", "kidney", "blood_pool")
+#: Largest SUV of a patient's regions outside which the image is not in SUV.
+_SUV_MAX = 0.1, 1000.0
+#: Names of `suv_image` → columns of the tables.
+_COLUMNS = {
+    "injected_mbq": "pet_activity_mbq",
+    "radionuclide": "the radionuclide (of pet_tracer, such as 68Ga-PSMA-11)",
+    "the date and time of the injection": "pet_injection_datetime",
+    "the date and time of the scan start": "datetime (of the scan's start)",
+}
+#: Spellings of units.
+_UNITS = {"suv": "SUV", "g/ml": "SUV", "gml": "SUV", "bqml": "Bq/mL", "bq/ml": "Bq/mL"} | {
+    "kbq/ml": "kBq/mL",
+    "mbq/ml": "MBq/mL",
+}
+_NUCLIDE = re.compile(r"(?:^|[^0-9a-z])\[?(68-?ga|ga-?68|18-?f|f-?18|64-?cu|cu-?64)", re.IGNORECASE)
 
 
 def uptake_columns(
@@ -51,10 +66,12 @@ def uptake_columns(
         raise MeasureError(f"{len(rows)} files have the role pet; one a cycle")
     with naming(rows[0]):
         image = read_image(rows[0]["path"])
+        check_modality(image, "PT", "pet")
         suv = _in_suv(image, rows[0], job.patient or {})
         regions = outlines.on(suv, "pet")
         minutes = _uptake_minutes(image, rows[0], job.patient or {})
     sites = region_uptake(suv, regions).drop(columns=["label", "n_voxels"])
+    _check_suv(sites, suv)
     if texture is not None:
         made = region_texture(
             suv,
@@ -71,10 +88,38 @@ def uptake_columns(
     return sites, patient | minutes
 
 
+def _check_suv(sites: pd.DataFrame, image: Image) -> None:
+    least, most = _SUV_MAX
+    largest = sites["suv_max"].max()
+    if not least <= largest <= most:
+        raise MeasureError(
+            f"{image.name}: the largest SUV of all regions is {largest:.3g}; {least:g} to {most:g} "
+            "is what is seen. Are units, activity and times right?"
+        )
+    if not (sites["tissue"] == TUMOUR).any():
+        warnings.warn(
+            f"no region of the PET has the tissue {TUMOUR!r}: whole-body sums are 0", stacklevel=2
+        )
+
+
 def _in_suv(image: Image, row: dict[str, Any], patient: dict[str, Any]) -> Image:
+    units = text(row, "units")
+    stated = None if units is None else _UNITS.get(units.casefold(), units)
+    try:
+        return _standardised(image, stated, row, patient)
+    except MeasureError as err:
+        message = str(err)
+        for name, column in _COLUMNS.items():
+            message = message.replace(f"{name} is neither", f"{column} is neither")
+        raise MeasureError(message) from err
+
+
+def _standardised(
+    image: Image, units: str | None, row: dict[str, Any], patient: dict[str, Any]
+) -> Image:
     return suv_image(
         image,
-        units=text(row, "units"),
+        units=units,
         weight_kg=number(patient, "weight_kg", "kg"),
         injected_mbq=number(patient, "pet_activity_mbq", "MBq"),
         injected_at=moment(patient, "pet_injection_datetime"),
@@ -97,13 +142,18 @@ def radionuclide_of(tracer: str | None) -> str | None:
     str or None
         Such as ``"68Ga"``; None where the name holds none.
     """
-    for nuclide in ("68Ga", "18F", "64Cu"):
-        if tracer is not None and tracer.lstrip("[(").startswith(nuclide):
-            return nuclide
-    return None
+    found = None if tracer is None else _NUCLIDE.search(tracer)
+    if found is None:
+        return None
+    name = found.group(1).casefold()
+    return next(one for one in ("68Ga", "18F", "64Cu") if set(one.casefold()) <= set(name))
 
 
 def _ratios(sites: pd.DataFrame, job: Job) -> dict[str, Any]:
+    low = sites[~(sites["suv_mean"] > 0)]
+    if len(low):
+        site, mean = low[["site_id", "suv_mean"]].iloc[0]
+        raise MeasureError(f"region {site} has a mean SUV of {mean:g}; it must be above 0")
     organs = [_organ(row) for row in _region_rows(sites, job)]
     tracer = text(job.patient or {}, "pet_tracer") or ""
     found = {}
