@@ -8,7 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bayesdose import cohort, datasets, dose, errors, evaluate, measure, report, simulate
+    from bayesdose import (
+        cohort,
+        datasets,
+        dose,
+        errors,
+        evaluate,
+        measure,
+        report,
+        risk,
+        simulate,
+    )
     from bayesdose._versions import show_versions
     from bayesdose.cohort import LeaveOnePatientOut, PatientKFold, read_sites, validate_sites
     from bayesdose.dose.compare import compare_models
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
         PredictionError,
         PriorError,
         ReadError,
+        RiskError,
         SavedModelError,
         SiteTableError,
         UnknownCategoryError,
@@ -64,6 +75,7 @@ __all__ = [
     "Priors",
     "ReadError",
     "RegularizedHorseshoe",
+    "RiskError",
     "SavedModelError",
     "SiteTableError",
     "StudentT",
@@ -78,13 +90,14 @@ __all__ = [
     "measure",
     "read_sites",
     "report",
+    "risk",
     "show_versions",
     "simulate",
     "validate_sites",
 ]
 
 _ROOMS = frozenset(
-    {"cohort", "datasets", "dose", "errors", "evaluate", "measure", "report", "simulate"}
+    {"cohort", "datasets", "dose", "errors", "evaluate", "measure", "report", "risk", "simulate"}
 )
 
 _HOMES = {
@@ -114,6 +127,7 @@ _HOMES = {
         "PredictionError",
         "PriorError",
         "ReadError",
+        "RiskError",
         "SavedModelError",
         "SiteTableError",
         "UnknownCategoryError",

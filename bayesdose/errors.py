@@ -63,3 +63,7 @@ class DeviceError(BayesdoseError):
 
 class MeasureError(BayesdoseError):
     """A quantity cannot be measured from what was given."""
+
+
+class RiskError(BayesdoseError):
+    """A risk model cannot be made of what was given."""

@@ -17,7 +17,7 @@ from bayesdose.dose.spec import ModelSpec
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-ROOMS = ("cohort", "datasets", "evaluate", "measure", "report", "simulate")
+ROOMS = ("cohort", "datasets", "evaluate", "measure", "report", "risk", "simulate")
 PAGES = sorted(path for path in DOCS.glob("*.md") if path.stem != "quick-start")
 
 

@@ -4,8 +4,10 @@ Draws have shape (n_draws, n_sites); the patient of each site comes as `groups`,
 one patient are not independent and every interval has to know it.
 """
 
+from bayesdose.evaluate.binary import binary_scores
 from bayesdose.evaluate.calibration import CalibrationLine, calibration_line, whitened_residuals
 from bayesdose.evaluate.coverage import Coverage, eti_coverage, hdi_coverage, interval_coverage
+from bayesdose.evaluate.decision import decision_curve, decision_curve_survival
 from bayesdose.evaluate.intervals import eti, hdi
 from bayesdose.evaluate.proper_scores import crps
 from bayesdose.evaluate.r_squared import bayes_r2, lopo_r2, out_of_fold_mean
@@ -36,10 +38,13 @@ __all__ = [
     "RocAreaDifference",
     "auc",
     "bayes_r2",
+    "binary_scores",
     "calibration_line",
     "compare_auc",
     "compare_auc_unpaired",
     "crps",
+    "decision_curve",
+    "decision_curve_survival",
     "eti",
     "eti_coverage",
     "hdi",

@@ -1,0 +1,1 @@
+"""Cox regression with the prior values of the package."""
