@@ -5,8 +5,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, as_sites, check_probability, group_codes
+from bayesdose.errors import ConfigError
+from bayesdose.evaluate._arrays import (
+    Floats,
+    check_labels,
+    check_patients,
+    check_probability,
+    check_risks,
+)
 
 _SCORES = (
     "sensitivity",
@@ -129,113 +135,6 @@ def binary_scores(
         },
         index=pd.Index(_SCORES, name="score"),
     )
-
-
-def check_labels(values: ArrayLike, name: str, *, both: bool = False) -> NDArray[np.bool_]:
-    """Return labels as booleans, or say which is neither 0 nor 1.
-
-    Parameters
-    ----------
-    values : array_like of int or bool, shape (n,)
-        Labels.
-    name : str
-        What the error calls them.
-    both : bool
-        Whether both kinds must occur.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-        True for 1.
-
-    Raises
-    ------
-    BayesdoseError
-        When a label is not 0 or 1, or one kind is missing.
-    """
-    labels = np.asarray(values)
-    if labels.dtype.kind not in "biuf" or labels.ndim != 1 or labels.size == 0:
-        raise BayesdoseError(
-            f"`{name}` must be 0 or 1 (or False and True) for each row; got {labels.dtype} of "
-            f"shape {labels.shape}."
-        )
-    odd = ~np.isin(labels, (0, 1))
-    if odd.any():
-        first = int(np.flatnonzero(odd)[0])
-        raise BayesdoseError(
-            f"`{name}` must be 0 or 1; entry {first} is {labels[first]} ({int(odd.sum())} such "
-            "entries). Recode the labels, and leave rows without one out of every array."
-        )
-    out: NDArray[np.bool_] = labels.astype(bool)
-    if both and (out.all() or not out.any()):
-        raise BayesdoseError(
-            f"`{name}` must hold cases and controls; all {out.size} rows are "
-            f"{'cases' if out.all() else 'controls'}. Score rows of both kinds together."
-        )
-    return out
-
-
-def check_risks(values: ArrayLike, name: str, n: int) -> Floats:
-    """Return probabilities from 0 to 1, or say which is not one.
-
-    Parameters
-    ----------
-    values : array_like of float, shape (n,), from 0 to 1
-        Probabilities.
-    name : str
-        What the error calls them.
-    n : int
-        How many there must be.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        The probabilities.
-
-    Raises
-    ------
-    BayesdoseError
-        When the length differs, or one is not finite or outside 0 to 1.
-    """
-    risk = as_sites(values, name, n_sites=n)
-    outside = (risk < 0) | (risk > 1)
-    if outside.any():
-        first = int(np.flatnonzero(outside)[0])
-        raise BayesdoseError(
-            f"`{name}` must lie from 0 to 1; entry {first} is {risk[first]} ({int(outside.sum())} "
-            "such entries). Divide percentages by 100; scores on another scale have no threshold "
-            "here, only an area (`auc`)."
-        )
-    return risk
-
-
-def check_patients(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
-    """Return the number of each row's patient, or say that one patient is too few.
-
-    Parameters
-    ----------
-    groups : array_like, shape (n,), optional
-        Patient of each row; without it each row is a patient.
-    n : int
-        Number of rows.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        Patients numbered in order of appearance.
-
-    Raises
-    ------
-    BayesdoseError
-        When the length differs, a label is missing, or there is one patient.
-    """
-    codes = np.arange(n) if groups is None else group_codes(groups, n)[0]
-    if codes.max() == 0:
-        raise BayesdoseError(
-            f"an interval needs two patients or more; all {n} rows are of one patient. Give the "
-            "patient of each row as `groups`, and pool patients."
-        )
-    return codes
 
 
 def _patient_sums(

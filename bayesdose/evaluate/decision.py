@@ -6,8 +6,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, as_sites, check_probability
-from bayesdose.evaluate.binary import check_labels, check_patients, check_risks
+from bayesdose.evaluate._arrays import (
+    Floats,
+    as_sites,
+    check_labels,
+    check_patients,
+    check_probability,
+    check_risks,
+)
 
 # A standard error below this is rounding: the rows do not vary.
 _NO_SPREAD = 1e-14

@@ -8,7 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtr, ndtri
 
 from bayesdose.errors import BayesdoseError
-from bayesdose.evaluate._arrays import Floats, as_sites, check_probability, group_codes
+from bayesdose.evaluate._arrays import (
+    Floats,
+    as_sites,
+    check_labels,
+    check_probability,
+    group_codes,
+)
 
 
 @dataclass(frozen=True)
@@ -189,23 +195,8 @@ def compare_auc_unpaired(
 
 
 def _checked(y_true: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
-    labels = np.asarray(y_true)
-    if labels.dtype.kind not in "biuf" or labels.ndim != 1:
-        raise BayesdoseError(
-            f"`y_true` must be 0 or 1 (or False and True) for each row; got {labels.dtype} of "
-            f"shape {labels.shape}."
-        )
-    odd = ~np.isin(labels, (0, 1))
-    if odd.any():
-        first = int(np.flatnonzero(odd)[0])
-        raise BayesdoseError(f"`y_true` must be 0 or 1; entry {first} is {labels[first]}.")
-    scores = as_sites(score, "score", n_sites=labels.size)
-    case = labels.astype(bool)
-    if case.all() or not case.any():
-        raise BayesdoseError(
-            f"an ROC curve needs cases and controls; all {case.size} rows are "
-            f"{'cases' if case.all() else 'controls'}."
-        )
+    case = check_labels(y_true, "y_true", both=True)
+    scores = as_sites(score, "score", n_sites=case.size)
     return case, scores
 
 

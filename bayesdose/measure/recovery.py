@@ -205,3 +205,26 @@ def spill_slope(
         return edge / recovery(volume)
     lost = 3.0 / k - 4.0 / k**3 - (1.0 / k - 4.0 / k**3) * tail
     return edge / (inside - np.sqrt(2.0 / np.pi) * lost)
+
+
+def outline_cv(volume_ml: ArrayLike, diameter_sd_mm: float) -> Floats:
+    """Relative standard uncertainty of a segmented volume, 3 u(d) / d with d the sphere's diameter.
+
+    Parameters
+    ----------
+    volume_ml : array-like of any shape, mL
+        Volume of the region.
+    diameter_sd_mm : float, mm
+        Standard uncertainty u(d) of the diameter.
+
+    Returns
+    -------
+    ndarray of the same shape
+
+    References
+    ----------
+    Gear 2018, Eur. J. Nucl. Med. Mol. Imaging 45:2456, doi 10.1007/s00259-018-4136-7 (from
+    memory).
+    """
+    diameter_mm = 10.0 * np.cbrt(6.0 * np.asarray(volume_ml, dtype=float) / np.pi)
+    return 3.0 * diameter_sd_mm / diameter_mm

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtri
 
+from bayesdose.measure.recovery import outline_cv
+
 FloatArray = NDArray[np.float64]
 
 VOXEL_ML = 0.064  # 4 mm isotropic
@@ -55,8 +57,7 @@ def volume_log_sd(volume_ml: ArrayLike, boundary_sd_mm: float) -> FloatArray:
     -----
     Gear 2018 (EJNMMI 45:2456) makes it proportional to 3 u(d)/d; u(d) is an assumption here.
     """
-    diameter_mm = 10.0 * np.cbrt(6.0 * np.asarray(volume_ml, dtype=float) / np.pi)
-    return 3.0 * boundary_sd_mm / diameter_mm
+    return outline_cv(volume_ml, boundary_sd_mm)
 
 
 def voxel_count(volume_ml: ArrayLike) -> NDArray[np.int64]:

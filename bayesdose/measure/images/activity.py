@@ -76,12 +76,11 @@ def site_activity(
     for time, one in sorted(images.items()):
         numbers(time, "time_h", "h", least=0.0, hint="Times run from the injection.")
         here = _at_time(regions, time)
-        voxel_ml = float(np.prod(one.spacing_mm)) / 1000.0
         rows = []
         for _, values, mask in outlines(one, here):
             inside = values[mask]
-            total = inside.sum() * factor * (voxel_ml if units in CONCENTRATIONS else 1.0)
-            rows.append((total, inside.size * voxel_ml))
+            total = inside.sum() * factor * (one.voxel_ml if units in CONCENTRATIONS else 1.0)
+            rows.append((total, inside.size * one.voxel_ml))
         activity, volume = np.array(rows).T
         if not (np.isfinite(activity) & (activity > 0)).all():
             bad = int(np.argmin(np.isfinite(activity) & (activity > 0)))

@@ -11,7 +11,7 @@ from bayesdose.errors import MeasureError
 from bayesdose.measure.images.dicom import read_header
 from bayesdose.measure.images.headers import pseudonym
 from bayesdose.measure.images.image import Image, Regions
-from bayesdose.measure.images.labels import check_labels, named_regions
+from bayesdose.measure.images.labels import named_regions
 from bayesdose.measure.images.region_space import Fill
 from bayesdose.measure.images.rtstruct import outlined
 from bayesdose.measure.images.seg import segmented
@@ -66,7 +66,6 @@ def read_dicom_regions(
     UserWarning
         Which names the regions of the file that the table does not name.
     """
-    check_labels(labels)
     with pydicom.config.disable_value_validation():
         dataset = read_header(path, pixels=True)
         _check_patient(dataset, like, path.name)

@@ -92,6 +92,16 @@ class Image:
         """
         return np.sqrt((self.affine[:3, :3] ** 2).sum(0))
 
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel.
+
+        Returns
+        -------
+        float, mL
+        """
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
 
 @dataclass(frozen=True)
 class Regions:

@@ -173,7 +173,6 @@ def region_dose(image: Image, regions: Regions, *, units: str) -> pd.DataFrame:
     """
     if units not in DOSES:
         raise MeasureError(f"units: got {units!r}; allowed are {', '.join(DOSES)}")
-    voxel_ml = float(np.prod(image.spacing_mm)) / 1000.0
     rows = []
     for site, values, mask in outlines(image, regions):
         inside = values[mask] * DOSES[units]
@@ -186,7 +185,7 @@ def region_dose(image: Image, regions: Regions, *, units: str) -> pd.DataFrame:
             {
                 "absorbed_dose_gy": inside.mean(),
                 "d90_gy": np.quantile(inside, 0.1),
-                "volume_ml": inside.size * voxel_ml,
+                "volume_ml": inside.size * image.voxel_ml,
             }
         )
     return pd.concat([regions.labels, pd.DataFrame(rows)], axis=1)

@@ -65,18 +65,16 @@ def suv_image(
         other, or the injection lies after the scan.
     """
     scan = image.scan or Scan("PT")
-    unit = _agreed(image, "units", units, scan.units)
+    unit = agreed(image, "units", units, scan.units)
     if unit == "SUV":
         return image
     if unit not in PET_UNITS:
         allowed = ", ".join(["SUV", *PET_UNITS])
         raise MeasureError(f"{image.name}: units {unit!r} of a PET image; allowed are {allowed}")
-    reference = _agreed(image, "decay_corrected_to", decay_corrected_to, scan.decay_corrected_to)
+    reference = agreed(image, "decay_corrected_to", decay_corrected_to, scan.decay_corrected_to)
     uptake = nuclide = None
     if reference == "scan_start":
-        nuclide = _agreed(
-            image, "radionuclide", radionuclide, scan.radionuclide, same=_same_nuclide
-        )
+        nuclide = agreed(image, "radionuclide", radionuclide, scan.radionuclide, same=_same_nuclide)
         known = replace(image, scan=replace(scan, radionuclide=nuclide))
         uptake = uptake_time_h(known, injected_at=injected_at, started=started)
     factor = suv_factor(
@@ -127,9 +125,31 @@ def uptake_time_h(
     return hours
 
 
-def _agreed(
+def agreed(
     image: Image, name: str, stated: str | None, header: str | None, same: Any = None
 ) -> str:
+    """Word that is stated or in a header, where the two do not contradict each other.
+
+    Parameters
+    ----------
+    image : Image
+        For messages.
+    name : str
+        Of the word.
+    stated, header : str or None
+        Words.
+    same : callable, optional
+        Whether two spellings mean one thing; by default they must be equal.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    MeasureError
+        When neither is known, or they differ.
+    """
     found = stated if stated is not None else header
     if found is None:
         raise _unstated(image, name)

@@ -428,3 +428,5 @@ _CURVES = {
         (_AMPLITUDE, _BIOLOGICAL, _FASTER, (-30.0, 15.0)), _bi_terms, _bi_start
     ),
 }
+#: Parameters of each curve.
+N_PARAMETERS = {name: shape.n_parameters for name, shape in _CURVES.items()}

@@ -202,7 +202,7 @@ def _one(
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", UserWarning)
         try:
-            mark = fingerprint(job, work)
+            mark = "" if store is None else fingerprint(job, work)
             known = None if store is None else load(store, job, mark)
             if known is not None:
                 return i, known
@@ -210,6 +210,7 @@ def _one(
         except (BayesdoseError, OSError) as err:
             return i, _left_out(job, str(err))
         except Exception as err:
+            # what no check foresaw is told with its place, and stops nobody else
             where = traceback.extract_tb(err.__traceback__)[-1]
             place = f"{Path(where.filename).name}, line {where.lineno}"
             return i, _left_out(job, f"{type(err).__name__} ({place}), please report it: {err}")

@@ -17,9 +17,9 @@ from bayesdose.measure.images.activity import site_activity
 from bayesdose.measure.images.image import Image, Scan
 from bayesdose.measure.images.reading import read_image
 from bayesdose.measure.images.regional import region_dose
-from bayesdose.measure.images.standardise import same_time
+from bayesdose.measure.images.standardise import agreed, same_time
 from bayesdose.measure.kinetics import PopulationKinetics
-from bayesdose.measure.kinetics.curves import fit_points
+from bayesdose.measure.kinetics.curves import N_PARAMETERS, fit_points
 from bayesdose.measure.kinetics.points import Points, check_points
 from bayesdose.measure.nuclides import decay_factor
 from bayesdose.measure.suv import REFERENCES
@@ -33,7 +33,6 @@ _ELEMENTS = "Lu|Ac|Tb|Y|I|Bi|Pb|At|Cu|Re|Ra|Th|Sm|Ho"
 _NUCLIDE = re.compile(
     rf"(?<![A-Za-z0-9])(?:(\d{{2,3}})-?({_ELEMENTS})|({_ELEMENTS})-?(\d{{2,3}}))(?![A-Za-z0-9])"
 )
-N_PARAMETERS = {"mono": 2, "uptake_clearance": 3, "biexponential": 4}
 #: Scatter below which the points are those of a formula, and not of scans.
 _LEAST_CV = 1e-6
 #: How far two statements of one time may be apart.
@@ -66,7 +65,7 @@ def mapped_dose(job: Job, outlines: Outlines) -> pd.DataFrame:
     with naming(rows[0]):
         image = read_image(rows[0]["path"])
         check_modality(image, "RTDOSE", "dose")
-        units = _stated(image, "units", text(rows[0], "units"), _header(image).units)
+        units = agreed(image, "units", text(rows[0], "units"), _header(image).units)
         found = region_dose(image, outlines.on(image, "dose"), units=units)
     names = {"volume_ml": "dose_volume_ml"}
     return found.drop(columns="label").rename(columns=names).assign(dose_method="dose map")
@@ -131,7 +130,7 @@ def _one_scan(
     header = _header(image)
     time_h = _time_h(image, row, job.patient or {})
     stated = text(row, "decay_corrected_to")
-    reference = _stated(image, "decay_corrected_to", stated, header.decay_corrected_to)
+    reference = agreed(image, "decay_corrected_to", stated, header.decay_corrected_to)
     if reference not in REFERENCES:
         raise MeasureError(
             f"decay_corrected_to is {reference!r}; allowed are {', '.join(REFERENCES)}"
@@ -139,7 +138,7 @@ def _one_scan(
     part = site_activity(
         {time_h: image},
         outlines.on(image, "spect", time_h),
-        units=_stated(image, "units", text(row, "units"), header.units),
+        units=agreed(image, "units", text(row, "units"), header.units),
         calibration_bq_per_cps=number(row, "calibration_bq_per_cps", "Bq s", above=0.0),
         recovery=dosimetry.recovery,
         calibration_cv=dosimetry.calibration_cv,
@@ -343,19 +342,6 @@ def _known_time(
     if stated is None and header is None:
         return None
     return same_time(image, name, stated, header)
-
-
-def _stated(image: Image, name: str, stated: str | None, header: str | None) -> str:
-    if stated is not None and header is not None and stated != header:
-        raise MeasureError(
-            f"{image.name}: {name} is stated as {stated!r} and {header!r} in the header"
-        )
-    found = stated or header
-    if found is None:
-        raise MeasureError(
-            f"{image.name}: {name} is neither in the table of files nor in a DICOM header: state it"
-        )
-    return found
 
 
 def _header(image: Image) -> Scan:

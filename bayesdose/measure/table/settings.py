@@ -14,7 +14,7 @@ from bayesdose.measure.ibsi import FEATURES
 from bayesdose.measure.kinetics import PopulationKinetics
 from bayesdose.measure.kinetics.curves import _CURVES, WEIGHTS
 from bayesdose.measure.nuclides import half_life_h
-from bayesdose.measure.recovery import RecoveryCurve
+from bayesdose.measure.recovery import RecoveryCurve, outline_cv
 from bayesdose.measure.texture import AGGREGATIONS
 
 
@@ -119,14 +119,8 @@ class Dosimetry:
         -------
         ndarray of shape (n_sites,)
             At most 1.
-
-        References
-        ----------
-        Gear 2018, Eur. J. Nucl. Med. Mol. Imaging 45:2456, doi 10.1007/s00259-018-4136-7 (from
-        memory).
         """
-        diameter_mm = 10.0 * np.cbrt(6.0 * volume_ml / np.pi)
-        return np.minimum(3.0 * self.diameter_sd_mm / diameter_mm, 1.0)
+        return np.minimum(outline_cv(volume_ml, self.diameter_sd_mm), 1.0)
 
 
 def settings_from_dict(plain: Mapping[str, Any]) -> tuple[Texture | None, Dosimetry]:
