@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from bayesdose.errors import RiskError
+from bayesdose.evaluate._outcome import as_outcome
 from bayesdose.risk.cox.mode import find_mode
-from bayesdose.risk.cox.outcome import as_outcome
 from bayesdose.risk.cox.partial_likelihood import derivatives, log_likelihood, risk_sets
 
 REFERENCES = json.loads(

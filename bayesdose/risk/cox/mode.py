@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesdose.errors import RiskError
-from bayesdose.risk.cox.outcome import Floats
+from bayesdose.evaluate._arrays import Floats
 from bayesdose.risk.cox.partial_likelihood import RiskSets, derivatives
 
 _MOST_STEPS, _HALVINGS = 50, 30

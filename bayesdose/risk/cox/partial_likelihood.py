@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdose.errors import RiskError
-from bayesdose.risk.cox.outcome import Floats, Outcome
+from bayesdose.evaluate._arrays import Floats
+from bayesdose.evaluate._outcome import Outcome
 
 TIES = ("efron", "breslow")
 Ints = NDArray[np.intp]

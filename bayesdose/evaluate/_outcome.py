@@ -8,8 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesdose.errors import RiskError
-
-Floats = NDArray[np.float64]
+from bayesdose.evaluate._arrays import Floats
 
 
 @dataclass(frozen=True)
