@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         SiteTableError,
         UnknownCategoryError,
     )
+    from bayesdose.risk import CoxModel, MultimodalNaiveBayes
 
 __version__ = "0.1.0.dev0"
 
@@ -58,6 +59,7 @@ __all__ = [
     "R2D2",
     "BayesdoseError",
     "ConfigError",
+    "CoxModel",
     "DeviceError",
     "DoseModel",
     "Exponential",
@@ -67,6 +69,7 @@ __all__ = [
     "LeaveOnePatientOut",
     "MeasureError",
     "MissingCovariateError",
+    "MultimodalNaiveBayes",
     "Normal",
     "NotFittedError",
     "PatientKFold",
@@ -132,6 +135,7 @@ _HOMES = {
         "SiteTableError",
         "UnknownCategoryError",
     ),
+    "bayesdose.risk": ("CoxModel", "MultimodalNaiveBayes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

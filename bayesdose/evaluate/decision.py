@@ -8,12 +8,12 @@ from scipy.special import stdtrit
 from bayesdose.errors import BayesdoseError, ConfigError
 from bayesdose.evaluate._arrays import (
     Floats,
-    as_sites,
     check_labels,
     check_patients,
     check_probability,
     check_risks,
 )
+from bayesdose.evaluate._follow_up import check_follow_up
 
 # A standard error below this is rounding: the rows do not vary.
 _NO_SPREAD = 1e-14
@@ -120,7 +120,7 @@ def decision_curve_survival(
     Parameters
     ----------
     time : array_like of float, shape (n,), any unit
-        Time of the event or of the end of follow-up, 0 or later.
+        Time of the event or of the end of follow-up, above 0.
     event : array_like of int or bool, shape (n,)
         1 or True for an event, 0 or False where follow-up ended without one.
     risk_at_horizon : array_like of float, shape (n,), from 0 to 1
@@ -143,7 +143,7 @@ def decision_curve_survival(
     Raises
     ------
     BayesdoseError
-        When times are negative, labels are not 0 and 1, arrays differ in length, a risk lies
+        When times are not above 0, labels are not 0 and 1, arrays differ in length, a risk lies
         outside 0 to 1, all rows are of one patient, or no row, or every row, has an event by the
         horizon.
     ConfigError
@@ -266,19 +266,7 @@ def _checked_thresholds(thresholds: ArrayLike) -> Floats:
 def _checked_survival(
     time: ArrayLike, event: ArrayLike, risk: ArrayLike, horizon: float
 ) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    times = as_sites(time, "time")
-    if (times < 0).any():
-        first = int(np.flatnonzero(times < 0)[0])
-        raise BayesdoseError(
-            f"`time` must be 0 or later; entry {first} is {times[first]} "
-            f"({int((times < 0).sum())} such entries). Count times from one start for all rows."
-        )
-    events = check_labels(event, "event")
-    if events.size != times.size:
-        raise BayesdoseError(
-            f"`event` has {events.size} entries and must have one for each of the {times.size} "
-            "times, in the same order."
-        )
+    times, events = check_follow_up(time, event)
     if not 0.0 < horizon <= times.max():
         raise ConfigError(
             f"`horizon` must be above 0 and at most the longest follow-up, {times.max():g}, in the "

@@ -39,6 +39,7 @@ def find_mode(
     columns: Floats,
     sets: RiskSets,
     precision: Floats | None = None,
+    prior_mean: float = 0.0,
     names: list[str] | None = None,
 ) -> Mode:
     """Find the mode.
@@ -50,8 +51,10 @@ def find_mode(
     sets : RiskSets
         Of the same rows.
     precision : ndarray of shape (p,), optional
-        1 / variance of the coefficients' normal priors about 0, in the units of the columns; 0 is
-        flat. By default all are, which makes the mode the estimate of maximum likelihood.
+        1 / variance of the coefficients' normal priors, in the units of the columns; 0 is flat. By
+        default all are, which makes the mode the estimate of maximum likelihood.
+    prior_mean : float
+        Mean of these priors, in the units of the columns.
     names : list of str, optional
         Of the columns, for messages.
 
@@ -72,12 +75,13 @@ def find_mode(
     # standardised columns, so that one tolerance serves all
     x = (columns - mean) / scale
     prior = np.zeros(x.shape[1]) if precision is None else precision / scale**2
+    center = prior_mean * scale
 
     def density(beta: Floats) -> tuple[float, Floats, Floats]:
         value, gradient, hessian = derivatives(sets, x, x @ beta)
         return (
-            value - 0.5 * float(prior @ beta**2),
-            gradient - prior * beta,
+            value - 0.5 * float(prior @ (beta - center) ** 2),
+            gradient - prior * (beta - center),
             hessian - np.diag(prior),
         )
 

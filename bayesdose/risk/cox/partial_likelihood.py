@@ -116,7 +116,7 @@ def _leading(stratum: Ints, time: Floats, order: Ints, times: Floats) -> tuple[I
     return first, last
 
 
-def log_likelihood(sets: RiskSets, linear_predictor: Any) -> Any:
+def log_likelihood(sets: RiskSets, linear_predictor: Any, counted: Any = 1.0) -> Any:
     """Log partial likelihood, in JAX.
 
     Parameters
@@ -125,6 +125,8 @@ def log_likelihood(sets: RiskSets, linear_predictor: Any) -> Any:
         Risk sets.
     linear_predictor : jax.Array of shape (n,)
         Of each row.
+    counted : jax.Array of shape (n_events,), optional
+        0 for events that only pad the arrays; by default all count.
 
     Returns
     -------
@@ -140,7 +142,9 @@ def log_likelihood(sets: RiskSets, linear_predictor: Any) -> Any:
         at_risk -= _parts(weight[sets.start_order], sets.start_first, sets.start_last)
     of_events = jnp.zeros(sets.first.size).at[sets.event_time].add(weight[sets.event_row])
     total = at_risk[sets.event_time] - sets.removed * of_events[sets.event_time]
-    return (eta[sets.event_row] - top - jnp.log(total)).sum()
+    # a padding event has an empty risk set: keep its logarithm, and the gradient of it, finite
+    total = jnp.where(counted > 0, total, 1.0)
+    return (counted * (eta[sets.event_row] - top - jnp.log(total))).sum()
 
 
 def derivatives(sets: RiskSets, columns: Floats, eta: Floats) -> tuple[float, Floats, Floats]:
@@ -167,19 +171,36 @@ def derivatives(sets: RiskSets, columns: Floats, eta: Floats) -> tuple[float, Fl
     """
     top = eta.max()
     weight = np.exp(eta - top)
-    weighted = np.column_stack([weight, weight[:, None] * columns])
-    at_risk = _totals(weighted, sets.order, sets.first, sets.last)
-    if sets.start_order is not None:
-        at_risk -= _totals(weighted, sets.start_order, sets.start_first, sets.start_last)
-    of_events = np.zeros_like(at_risk)
-    np.add.at(of_events, sets.event_time, weighted[sets.event_row])
-    sums = at_risk[sets.event_time] - sets.removed[:, None] * of_events[sets.event_time]
+    sums = event_sums(sets, np.column_stack([weight, weight[:, None] * columns]))
     total, mean = sums[:, 0], sums[:, 1:] / sums[:, :1]
     value = float((eta[sets.event_row] - top - np.log(total)).sum())
     share = weight * _counted(sets, total, eta.size)
     gradient = columns[sets.event_row].sum(0) - share @ columns
     hessian = mean.T @ mean - (share[:, None] * columns).T @ columns
     return value, gradient, hessian
+
+
+def event_sums(sets: RiskSets, values: Floats) -> Floats:
+    """Sums over the risk set of each event, less Efron's part of the events at its time.
+
+    Parameters
+    ----------
+    sets : RiskSets
+        Risk sets.
+    values : ndarray of shape (n, k)
+        What is summed.
+
+    Returns
+    -------
+    ndarray of shape (n_events, k)
+    """
+    at_risk = _totals(values, sets.order, sets.first, sets.last)
+    if sets.start_order is not None:
+        at_risk -= _totals(values, sets.start_order, sets.start_first, sets.start_last)
+    of_events = np.zeros_like(at_risk)
+    np.add.at(of_events, sets.event_time, values[sets.event_row])
+    sums: Floats = at_risk[sets.event_time] - sets.removed[:, None] * of_events[sets.event_time]
+    return sums
 
 
 def _totals(values: Floats, order: Ints, first: Any, last: Any) -> Floats:

@@ -1,0 +1,209 @@
+"""The Cox model in NumPyro: priors, uncertain covariates, and either likelihood.
+
+Columns arrive centred and scaled; the coefficients here are per scale. What decides the shape of
+the computation is in `Structure`, which is hashable; numbers are in `data`, so that data of like
+shape share one compilation.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+
+from bayesdose.dose import priors as p
+from bayesdose.risk.cox.partial_likelihood import log_likelihood
+from bayesdose.risk.cox.uncertain import GRID
+
+#: Variance of the log of an exponential time, which stands for the residual variance in R2D2.
+LOG_TIME_VARIANCE = math.pi**2 / 6
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a fit is made of.
+
+    Parameters
+    ----------
+    slope : prior value
+        Of the coefficients.
+    n_columns : int
+        Number of coefficients.
+    n_rows : int
+        Rows, padding included.
+    drawn : tuple of int
+        Places of drawn columns.
+    n_factors : int
+        Number of factors of the drawn columns.
+    measured : tuple of int
+        Places of columns measured with error.
+    n_centres : int
+        Levels of the frailty; 0 for none.
+    frailty_sd : prior value
+        Of its standard deviation.
+    n_basis : int
+        M-splines of the baseline; 0 for the partial likelihood.
+    n_strata : int
+    concentration, level : float
+        Priors of the baseline.
+    """
+
+    slope: Any
+    n_columns: int
+    n_rows: int
+    drawn: tuple[int, ...] = ()
+    n_factors: int = 0
+    measured: tuple[int, ...] = ()
+    n_centres: int = 0
+    frailty_sd: Any = None
+    n_basis: int = 0
+    n_strata: int = 1
+    concentration: float = 1.0
+    level: float = 2.0
+
+
+def model(structure: Structure, data: dict[str, Any]) -> None:
+    """Log posterior density, as a NumPyro model.
+
+    Parameters
+    ----------
+    structure : Structure
+    data : dict of str to jax.Array
+        ``x`` (n, p); ``counted`` (n,), 0 for padding; ``n_events``; for the partial likelihood
+        ``sets`` and ``event_counted``; for the full one ``event``, ``hazard_basis``,
+        ``cumulative_basis``, ``stratum``; ``centre``; ``quantiles``, ``loadings``, ``own`` of drawn
+        columns; ``measurement`` and ``error_sd`` (m, n) of measured ones.
+    """
+    beta = _slopes(structure, data["n_events"])
+    x = data["x"]
+    if structure.drawn:
+        x = _with_drawn(structure, data, x)
+    if structure.measured:
+        x = _with_measured(structure, data, x)
+    eta = x @ beta
+    if structure.n_centres:
+        sd = numpyro.sample("frailty_sd", _half(structure.frailty_sd))
+        with numpyro.plate("centres", structure.n_centres):
+            z = numpyro.sample("frailty_z", dist.Normal())
+        frailty = numpyro.deterministic("frailty", sd * z)
+        eta = eta + frailty[data["centre"]]
+    numpyro.deterministic("eta", eta)
+    if structure.n_basis:
+        value = _full(structure, data, eta)
+    else:
+        value = log_likelihood(data["sets"], eta, data["event_counted"])
+    numpyro.factor("log_likelihood", value)
+
+
+def _slopes(structure: Structure, n_events: jax.Array) -> jax.Array:
+    prior, size = structure.slope, structure.n_columns
+    if isinstance(prior, p.RegularizedHorseshoe):
+        sds = _horseshoe(prior, size, n_events)
+    elif isinstance(prior, p.R2D2):
+        sds = _r2d2(prior, size)
+    else:
+        return numpyro.sample("beta", _law(prior).expand([size]).to_event(1))
+    z = numpyro.sample("beta_z", dist.Normal().expand([size]).to_event(1))
+    return numpyro.deterministic("beta", sds * z)
+
+
+def _law(prior: Any) -> Any:
+    if isinstance(prior, p.Flat):
+        return dist.ImproperUniform(dist.constraints.real, (), ())
+    if isinstance(prior, p.StudentT):
+        return dist.StudentT(prior.df, prior.mu, prior.sigma)
+    return dist.Normal(prior.mu, prior.sigma)
+
+
+def _half(prior: Any) -> Any:
+    if isinstance(prior, p.Exponential):
+        return dist.Exponential(prior.rate)
+    if isinstance(prior, p.StudentT):
+        return dist.FoldedDistribution(dist.StudentT(prior.df, 0.0, prior.sigma))
+    return dist.HalfNormal(prior.sigma)
+
+
+def _horseshoe(prior: Any, size: int, n_events: jax.Array) -> jax.Array:
+    """Scales; an event tells about as much of a standardised slope as a unit-variance row."""
+    ratio = prior.expected_nonzero / (size - prior.expected_nonzero)
+    tau = numpyro.sample("global_scale", dist.HalfCauchy(ratio / jnp.sqrt(n_events)))
+    half_df = prior.slab_df / 2
+    slab = numpyro.sample("slab", dist.InverseGamma(half_df, half_df * prior.slab_scale**2))
+    local = numpyro.sample("local_scale", dist.HalfCauchy(1.0).expand([size]).to_event(1))
+    return tau * local * jnp.sqrt(slab / (slab + tau**2 * local**2))
+
+
+def _r2d2(prior: Any, size: int) -> jax.Array:
+    a, b = prior.mean * prior.precision, (1.0 - prior.mean) * prior.precision
+    share = numpyro.sample("r2", dist.Beta(a, b))
+    if size == 1:
+        parts = jnp.ones(1)
+    else:
+        parts = numpyro.sample("shares", dist.Dirichlet(jnp.full(size, prior.concentration)))
+    return jnp.sqrt(LOG_TIME_VARIANCE * parts * share / (1.0 - share))
+
+
+def _with_drawn(structure: Structure, data: dict[str, Any], x: jax.Array) -> jax.Array:
+    """True values of drawn columns; z is interpolated on the grid, flat beyond its ends."""
+    shape = (len(structure.drawn), structure.n_rows)
+    own = numpyro.sample("drawn_z", dist.Normal().expand(shape).to_event(2))
+    z = data["own"] * own
+    if structure.n_factors:
+        factors = numpyro.sample("factors", dist.Normal().expand([structure.n_factors]).to_event(1))
+        z = z + data["loadings"] @ factors
+    step = GRID[1] - GRID[0]
+    place = jnp.clip((z - GRID[0]) / step, 0.0, GRID.size - 1.0 - 1e-9)
+    left = jnp.floor(place).astype(int)
+    low = jnp.take_along_axis(data["quantiles"], left[..., None], -1)[..., 0]
+    high = jnp.take_along_axis(data["quantiles"], left[..., None] + 1, -1)[..., 0]
+    value = numpyro.deterministic("drawn", low + (place - left) * (high - low))
+    return x.at[:, jnp.array(structure.drawn)].set(value.T)
+
+
+def _with_measured(structure: Structure, data: dict[str, Any], x: jax.Array) -> jax.Array:
+    """True values of measured columns, each given the columns that stand before it in the chain."""
+    given = [j for j in range(structure.n_columns) if j not in structure.measured]
+    values = []
+    shape = (len(structure.measured), structure.n_rows)
+    every = numpyro.sample("measured_z", dist.Normal().expand(shape).to_event(2))
+    for k, place in enumerate(structure.measured):
+        base = numpyro.sample(f"exposure_mean_{k}", dist.Normal(0.0, 1.0))
+        spread = numpyro.sample(f"exposure_sd_{k}", dist.HalfNormal(2.0))
+        center = jnp.full(structure.n_rows, base)
+        if given:
+            slopes = numpyro.sample(
+                f"exposure_slope_{k}", dist.Normal(0.0, 1.0).expand([len(given)]).to_event(1)
+            )
+            center = center + x[:, jnp.array(given)] @ slopes
+        measured, error = data["measurement"][k], data["error_sd"][k]
+        total = jnp.sqrt(spread**2 + error**2)
+        seen = dist.Normal(center, total).log_prob(measured)
+        numpyro.factor(f"exposure_{k}", (data["counted"] * seen).sum())
+        z = every[k]
+        reliability = spread**2 / total**2
+        value = center + reliability * (measured - center) + jnp.sqrt(reliability) * error * z
+        values.append(value)
+        x = x.at[:, place].set(value)
+        given = [*given, place]
+    numpyro.deterministic("measured", jnp.stack(values))
+    return x
+
+
+def _full(structure: Structure, data: dict[str, Any], eta: jax.Array) -> jax.Array:
+    with numpyro.plate("strata", structure.n_strata):
+        level = numpyro.sample("log_total_hazard", dist.Normal(0.0, structure.level))
+        if structure.n_basis == 1:
+            weights = jnp.ones((structure.n_strata, 1))
+        else:
+            law = dist.Dirichlet(jnp.full(structure.n_basis, structure.concentration))
+            weights = numpyro.sample("baseline_weights", law)
+    mine = weights[data["stratum"]]
+    log_base = level[data["stratum"]] + eta
+    hazard = (mine * data["hazard_basis"]).sum(-1)
+    passed = (mine * data["cumulative_basis"]).sum(-1)
+    of_events = jnp.where(data["event"] > 0, jnp.log(jnp.where(hazard > 0, hazard, 1.0)), 0.0)
+    each = data["event"] * (of_events + log_base) - passed * jnp.exp(log_base)
+    return (data["counted"] * each).sum()

@@ -1,0 +1,507 @@
+"""From X and y to draws: columns, scales, risk sets, the mode, and NUTS where it is asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesdose.dose import priors as p
+from bayesdose.errors import ConfigError, PriorError, RiskError
+from bayesdose.evaluate._arrays import Floats
+from bayesdose.evaluate._outcome import Outcome
+from bayesdose.risk.cox import baseline as splines
+from bayesdose.risk.cox.columns import (
+    Columns,
+    Ints,
+    as_frame,
+    codes_of,
+    column_name,
+    labels_of,
+    numbers,
+    scaling,
+)
+from bayesdose.risk.cox.hazard import Hazards, SmoothHazards, kept_draws, step_hazards
+from bayesdose.risk.cox.mode import Mode, find_mode
+from bayesdose.risk.cox.partial_likelihood import RiskSets, risk_sets
+from bayesdose.risk.cox.spec import CoxSpec
+from bayesdose.risk.cox.uncertain import DrawnColumns, checked_draws, drawn_columns, true_spread
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column of X is what; the same at training and at prediction.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        Columns of X.
+    covariates : tuple of str
+        Covariates in the order of the coefficients: those of X, then the drawn ones.
+    drawn : tuple of str
+        Covariates that come as draws.
+    error_sd : dict of str to float or str
+        Of measured covariates: the standard deviation, or the column that holds it.
+    strata, frailty : tuple of str
+        Columns of strata and of centres.
+    """
+
+    inputs: tuple[str, ...]
+    covariates: tuple[str, ...]
+    drawn: tuple[str, ...]
+    error_sd: dict[str, float | str]
+    strata: tuple[str, ...]
+    frailty: tuple[str, ...]
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Covariates measured with error.
+
+        Returns
+        -------
+        tuple of str
+        """
+        return tuple(self.error_sd)
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """Covariates of X, measured ones included.
+
+        Returns
+        -------
+        tuple of str
+        """
+        return tuple(name for name in self.covariates if name not in self.drawn)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as arrays.
+
+    Parameters
+    ----------
+    columns : Columns
+        Covariates; drawn ones by their means.
+    error_sd : ndarray of shape (n_measured, n)
+        Of measured covariates.
+    draws : dict of str to ndarray of shape (n_draws, n)
+        Of drawn covariates.
+    strata, centres : list of str
+        Label of each row.
+    """
+
+    columns: Columns
+    error_sd: Floats
+    draws: dict[str, Floats]
+    strata: list[str]
+    centres: list[str]
+
+
+@dataclass(frozen=True)
+class CoxFit:
+    """A fitted model.
+
+    Parameters
+    ----------
+    layout : Layout
+    center, scale : ndarray of shape (p,)
+        Of the covariates.
+    strata, centres : tuple of str
+        Labels of training.
+    follow_up : ndarray of shape (n_strata,)
+        Longest time of each stratum.
+    has_events : ndarray of bool of shape (n_strata,)
+    values : dict of ndarray of shape (n_chains, n_draws, ...)
+        Draws by the names of the density; coefficients per scale. Of a mode, draws from the normal
+        approximation.
+    stats : dict of ndarray of shape (n_chains, n_draws)
+        Of the sampler; empty for a mode.
+    kept : ndarray of int
+        Draws, chain after chain, that have a baseline.
+    hazards : Hazards
+    mode : Mode or None
+        On the scaled covariates, where the mode is the estimate.
+    mode_hazards : Hazards or None
+        Baseline at the mode.
+    unique_times : ndarray of shape (n_times,)
+        Times of events.
+    row_index : pandas.Index
+        Labels of the training rows.
+    """
+
+    layout: Layout
+    center: Floats
+    scale: Floats
+    strata: tuple[str, ...]
+    centres: tuple[str, ...]
+    follow_up: Floats
+    has_events: np.ndarray
+    values: dict[str, Floats]
+    stats: dict[str, np.ndarray]
+    kept: Ints
+    hazards: Hazards
+    mode: Mode | None
+    mode_hazards: Hazards | None
+    unique_times: Floats
+    row_index: pd.Index
+
+    def flat(self, name: str) -> Floats:
+        """Draws of a parameter, chain after chain.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        ndarray of shape (n_chains * n_draws, ...)
+        """
+        value = self.values[name]
+        return value.reshape(-1, *value.shape[2:])
+
+
+def layout_of(spec: CoxSpec, X: Any, draws: Mapping[str, Any] | None) -> Layout:
+    """Find which column is what.
+
+    Parameters
+    ----------
+    spec : CoxSpec
+    X : DataFrame or array-like of shape (n, p)
+    draws : mapping of str to array-like, or None
+
+    Returns
+    -------
+    Layout
+
+    Raises
+    ------
+    ConfigError
+        When a setting names a column that X does not have, or one twice.
+    RiskError
+        When no covariate is left.
+    """
+    frame = as_frame(X)
+    strata = tuple(column_name(frame, name, "strata") for name in spec.strata)
+    frailty = () if spec.frailty is None else (column_name(frame, spec.frailty, "frailty"),)
+    error_sd: dict[str, float | str] = {}
+    for name, sd in spec.measurement_sd.items():
+        column = column_name(frame, name, "measurement_sd")
+        error_sd[column] = column_name(frame, sd, "measurement_sd") if isinstance(sd, str) else sd
+    aside = [*strata, *frailty, *(sd for sd in error_sd.values() if isinstance(sd, str))]
+    drawn = tuple(map(str, draws or {}))
+    for name in (*drawn, *error_sd):
+        if name in aside or (name in drawn and name in frame.columns):
+            raise ConfigError(
+                f"{name!r} has two parts in the model (a column of X, draws, strata, frailty, the "
+                "standard deviation of another): give it one"
+            )
+    covariates = (*(str(name) for name in frame.columns if name not in aside), *drawn)
+    if not covariates:
+        raise RiskError("X leaves no covariate: a model without any is Kaplan and Meier's curve")
+    return Layout(tuple(frame.columns), covariates, drawn, error_sd, strata, frailty)
+
+
+def read_rows(layout: Layout, X: Any, draws: Mapping[str, Any] | None) -> Rows:
+    """Rows of X in the layout of training.
+
+    Parameters
+    ----------
+    layout : Layout
+    X : DataFrame or array-like of shape (n, p)
+    draws : mapping of str to array-like, or None
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    RiskError
+        When columns differ from those of training, or values are missing.
+    """
+    frame = as_frame(X)
+    missing = [name for name in layout.inputs if name not in frame.columns]
+    more = [str(name) for name in frame.columns if name not in layout.inputs]
+    if missing or more:
+        raise RiskError(
+            f"X has not the columns of training: missing {missing or 'none'}, unknown "
+            f"{more or 'none'}; wanted are {list(layout.inputs)}"
+        )
+    joint = checked_draws(draws, len(frame))
+    if set(joint) != set(layout.drawn):
+        raise RiskError(f"draws has {sorted(joint)}; the model wants {sorted(layout.drawn)}")
+    exact = numbers(frame, layout.exact)
+    means = [joint[name].mean(0) for name in layout.drawn]
+    values = np.column_stack([exact.values, *means])
+    return Rows(
+        Columns(layout.covariates, values, exact.index),
+        _error_sds(layout, frame),
+        {name: joint[name] for name in layout.drawn},
+        labels_of(frame, layout.strata, "strata"),
+        labels_of(frame, layout.frailty, "frailty"),
+    )
+
+
+def _error_sds(layout: Layout, frame: pd.DataFrame) -> Floats:
+    out = np.empty((len(layout.measured), len(frame)))
+    for k, (name, sd) in enumerate(layout.error_sd.items()):
+        out[k] = numbers(frame, [sd]).values[:, 0] if isinstance(sd, str) else sd
+        bad = ~(np.isfinite(out[k]) & (out[k] > 0))
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise RiskError(
+                f"measurement_sd of {name!r} must be above 0; row {row} has {out[k, row]}. A value "
+                "known exactly is an ordinary covariate"
+            )
+    return out
+
+
+def fit(spec: CoxSpec, layout: Layout, rows: Rows, outcome: Outcome) -> CoxFit:
+    """Fit.
+
+    Parameters
+    ----------
+    spec : CoxSpec
+    layout : Layout
+    rows : Rows
+    outcome : Outcome
+
+    Returns
+    -------
+    CoxFit
+
+    Raises
+    ------
+    RiskError
+        When columns say nothing, or the events are separated under a flat prior.
+    PriorError
+        When a horseshoe expects as many slopes as there are.
+    """
+    slope, size = spec.slope, len(layout.covariates)
+    if isinstance(slope, p.RegularizedHorseshoe) and slope.expected_nonzero >= size:
+        raise PriorError(f"slope={slope!r}: expected_nonzero must be below the {size} covariates")
+    strata, centres = sorted(set(rows.strata)), sorted(set(rows.centres))
+    stratum = codes_of(rows.strata, strata, "strata")
+    drawn = drawn_columns(rows.draws) if rows.draws else None
+    center, scale = _scales(spec, layout, rows, drawn)
+    x = (rows.columns.values - center) / scale
+    sets = risk_sets(outcome, spec.ties, stratum)
+    n_strata = len(strata)
+    of_events = np.bincount(stratum[outcome.event], minlength=n_strata) > 0
+    common = {
+        "layout": layout,
+        "center": center,
+        "scale": scale,
+        "strata": tuple(strata),
+        "centres": tuple(centres),
+        "follow_up": np.array([outcome.stop[stratum == s].max() for s in range(n_strata)]),
+        "has_events": of_events,
+        "unique_times": np.unique(outcome.stop[outcome.event]),
+        "row_index": rows.columns.index,
+    }
+    mode = _mode(spec, x, sets, list(layout.covariates))
+    if spec.inference == "mode":
+        return _from_mode(spec, mode, x, sets, outcome, stratum, common)
+    return _from_nuts(spec, mode, rows, drawn, x, sets, outcome, stratum, common)
+
+
+def _scales(
+    spec: CoxSpec, layout: Layout, rows: Rows, drawn: DrawnColumns | None
+) -> tuple[Floats, Floats]:
+    """Centres and scales; those of true values where they are not known exactly."""
+    center, scale = scaling(rows.columns, spec.standardise)
+    for k, name in enumerate(layout.measured):
+        j = layout.covariates.index(name)
+        spread = true_spread(name, rows.columns.values[:, j], rows.error_sd[k])
+        scale[j] = spread if spec.standardise else 1.0
+    if drawn is not None:
+        places = [layout.covariates.index(name) for name in drawn.names]
+        center[places] = drawn.mean
+        scale[places] = drawn.sd if spec.standardise else 1.0
+    return center, scale
+
+
+def _mode(spec: CoxSpec, x: Floats, sets: RiskSets, names: list[str]) -> Mode:
+    """The mode, or for priors without one to hand a place for chains to begin."""
+    if isinstance(spec.slope, p.Flat):
+        return find_mode(x, sets, names=names)
+    known = isinstance(spec.slope, p.Normal)
+    sigma, mean = (spec.slope.sigma, spec.slope.mu) if known else (1.0, 0.0)
+    return find_mode(x, sets, np.full(x.shape[1], sigma**-2.0), mean, names)
+
+
+def _from_mode(
+    spec: CoxSpec,
+    mode: Mode,
+    x: Floats,
+    sets: RiskSets,
+    outcome: Outcome,
+    stratum: Ints,
+    common: dict[str, Any],
+) -> CoxFit:
+    rng = np.random.default_rng(spec.random_state)
+    beta = rng.multivariate_normal(
+        mode.coefficients, mode.covariance, spec.draws, method="cholesky"
+    )
+    kept = kept_draws(spec.draws, max(len(x), sets.first.size))
+    n_strata = len(common["strata"])
+    times = outcome.stop
+    return CoxFit(
+        **common,
+        values={"beta": beta[None]},
+        stats={},
+        kept=kept,
+        hazards=step_hazards(sets, beta[kept] @ x.T, times, stratum, n_strata, rng),
+        mode=mode,
+        mode_hazards=step_hazards(
+            sets, (x @ mode.coefficients)[None], times, stratum, n_strata, None
+        ),
+    )
+
+
+def _from_nuts(
+    spec: CoxSpec,
+    mode: Mode,
+    rows: Rows,
+    drawn: DrawnColumns | None,
+    x: Floats,
+    sets: RiskSets,
+    outcome: Outcome,
+    stratum: Ints,
+    common: dict[str, Any],
+) -> CoxFit:
+    from bayesdose.dose.collapsed.engine import double_precision, find_device
+    from bayesdose.risk.cox import sampling
+
+    n, n_strata = len(x), len(common["strata"])
+    size = sampling.rounded(n)
+    structure, data = _problem(spec, rows, drawn, x, sets, outcome, stratum, common, size)
+    shrinks = isinstance(spec.slope, p.RegularizedHorseshoe | p.R2D2)
+    start = {} if shrinks else {"beta": mode.coefficients}
+    with double_precision(find_device(spec.device)):
+        found = sampling.sample(
+            structure,
+            data,
+            start,
+            chains=spec.chains,
+            draws=-(-spec.draws // spec.chains),
+            random_seed=spec.random_state,
+            progress=spec.progress,
+        )
+    values = _without_padding(found.values, n)
+    flat = values.pop("eta").reshape(-1, n)
+    kept = kept_draws(len(flat), max(n, sets.first.size))
+    rng = np.random.default_rng(spec.random_state)
+    hazards: Hazards
+    if spec.baseline is None:
+        hazards = step_hazards(sets, flat[kept], outcome.stop, stratum, n_strata, rng)
+    else:
+        hazards = _smooth(spec.baseline, values, kept, data["knots"])
+    return CoxFit(
+        **common,
+        values=values,
+        stats=found.stats,
+        kept=kept,
+        hazards=hazards,
+        mode=None,
+        mode_hazards=None,
+    )
+
+
+def _problem(
+    spec: CoxSpec,
+    rows: Rows,
+    drawn: DrawnColumns | None,
+    x: Floats,
+    sets: RiskSets,
+    outcome: Outcome,
+    stratum: Ints,
+    common: dict[str, Any],
+    size: int,
+) -> tuple[Any, dict[str, Any]]:
+    """Structure and data of the density, padded."""
+    from bayesdose.risk.cox.density import Structure
+    from bayesdose.risk.cox.sampling import padded, padded_sets
+
+    layout, center, scale = common["layout"], common["center"], common["scale"]
+    n = len(x)
+    data: dict[str, Any] = {
+        "x": padded(x, size),
+        "counted": padded(np.ones(n), size),
+        "n_events": float(outcome.event.sum()),
+    }
+    settings: dict[str, Any] = {}
+    if layout.frailty:
+        data["centre"] = padded(codes_of(rows.centres, common["centres"], "frailty"), size)
+        settings |= {"n_centres": len(common["centres"]), "frailty_sd": spec.frailty_sd}
+    if drawn is not None:
+        places = [layout.covariates.index(name) for name in drawn.names]
+        shift, unit = center[places, None, None], scale[places, None, None]
+        data["quantiles"] = padded((drawn.quantiles - shift) / unit, size, axis=1)
+        data["loadings"] = padded(drawn.loadings, size, axis=1)
+        data["own"] = padded(drawn.own, size, axis=1)
+        settings |= {"drawn": tuple(places), "n_factors": drawn.loadings.shape[2]}
+    if layout.measured:
+        places = [layout.covariates.index(name) for name in layout.measured]
+        data["measurement"] = padded(x[:, places].T, size, axis=1)
+        error = padded(rows.error_sd / scale[places, None], size, axis=1)
+        data["error_sd"] = np.where(error > 0, error, 1.0)
+        settings |= {"measured": tuple(places)}
+    if spec.baseline is None:
+        data["sets"], data["event_counted"] = padded_sets(sets, size)
+    else:
+        data |= _basis(spec.baseline, outcome, stratum, size)
+        settings |= {
+            "n_basis": spec.baseline.n_basis,
+            "n_strata": len(common["strata"]),
+            "concentration": spec.baseline.concentration,
+            "level": spec.baseline.level,
+        }
+    return Structure(spec.slope, x.shape[1], size, **settings), data
+
+
+def _basis(
+    baseline: splines.Baseline, outcome: Outcome, stratum: Ints, size: int
+) -> dict[str, Floats]:
+    from bayesdose.risk.cox.sampling import padded
+
+    end = float(outcome.stop.max())
+    knots = splines.knots_of(baseline, outcome.stop[outcome.event], end)
+    passed = splines.i_splines(knots, baseline.degree, outcome.stop)
+    if outcome.start is not None:
+        passed = passed - splines.i_splines(knots, baseline.degree, outcome.start)
+    # weights of a hazard that integrates to 1 over follow-up scaled to (0, 1)
+    hazard = splines.m_splines(knots, baseline.degree, outcome.stop) * end
+    return {
+        "event": padded(outcome.event.astype(float), size),
+        "hazard_basis": padded(hazard, size),
+        "cumulative_basis": padded(passed, size),
+        "stratum": padded(stratum, size),
+        "knots": knots,
+    }
+
+
+def _smooth(
+    baseline: splines.Baseline, values: dict[str, Floats], kept: Ints, knots: Floats
+) -> SmoothHazards:
+    totals = np.exp(values["log_total_hazard"])
+    totals = totals.reshape(-1, totals.shape[2])
+    weights = values.get("baseline_weights")
+    if weights is None:
+        weights = np.ones((*values["log_total_hazard"].shape, 1))
+    weights = weights.reshape(-1, *weights.shape[2:])
+    return SmoothHazards(
+        lambda times: splines.i_splines(knots, baseline.degree, times), totals[kept], weights[kept]
+    )
+
+
+def _without_padding(values: dict[str, Floats], n: int) -> dict[str, Floats]:
+    """Draws of the rows that are there; standard normals behind them are of no use any more."""
+    rows = ("eta", "drawn", "measured")
+    aside = ("drawn_z", "measured_z", "beta_z", "frailty_z", "factors")
+    return {
+        name: value[..., :n] if name in rows else value
+        for name, value in values.items()
+        if name not in aside
+    }
