@@ -21,7 +21,15 @@ def example(name: str) -> ModuleType:
 
 def test_every_example_is_tested_and_listed():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert names == {"southampton_dose_cohort", "real_tables", "from_images_to_dose"}
+    assert names == {
+        "southampton_dose_cohort",
+        "real_tables",
+        "from_images_to_dose",
+        "psma_primary_naive_bayes",
+        "psma_local_recurrence",
+        "psma_pfs_cox",
+        "prostate_survival",
+    }
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert all(f"`{name}.py`" in listed for name in names)
 

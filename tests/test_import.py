@@ -104,3 +104,15 @@ def test_versions_name_devices_only_when_jax_is_there(capsys: pytest.CaptureFixt
     ).stdout
     assert "numpyro" in without
     assert "jax devices" not in without
+
+
+def test_arviz_imported_first_leaves_numpyro_whole() -> None:
+    """ArviZ loads numpyro lazily; importing a part of it first would leave the whole in pieces."""
+    script = (
+        "import arviz_stats.base, bayesdose.dose.collapsed.hyper, numpyro; "
+        "print(hasattr(numpyro.distributions, 'distribution'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True"

@@ -10,12 +10,19 @@ from bayesdose.evaluate.brier import IntegratedBrier, brier_survival, integrated
 from bayesdose.evaluate.calibration import CalibrationLine, calibration_line, whitened_residuals
 from bayesdose.evaluate.concordance import Concordance, harrell_c, uno_c
 from bayesdose.evaluate.coverage import Coverage, eti_coverage, hdi_coverage, interval_coverage
+from bayesdose.evaluate.cross_validation import (
+    CrossValidation,
+    PatientSplitWarning,
+    UndefinedFoldWarning,
+    cross_validate,
+)
 from bayesdose.evaluate.cut_points import CutOffs, cut_offs, tuned_cut_off
 from bayesdose.evaluate.d_calibration import DCalibration, d_calibration
 from bayesdose.evaluate.decision import decision_curve, decision_curve_survival
 from bayesdose.evaluate.intervals import eti, hdi
 from bayesdose.evaluate.kaplan_meier import kaplan_meier, median_survival, numbers_at_risk
 from bayesdose.evaluate.log_rank import LogRank, log_rank
+from bayesdose.evaluate.optimism import OptimismCorrection, optimism_corrected
 from bayesdose.evaluate.proper_scores import crps
 from bayesdose.evaluate.r_squared import bayes_r2, lopo_r2, out_of_fold_mean
 from bayesdose.evaluate.regression import RegressionScores, regression_scores
@@ -52,13 +59,16 @@ __all__ = [
     "CalibrationLine",
     "Concordance",
     "Coverage",
+    "CrossValidation",
     "CutOffs",
     "DCalibration",
     "DynamicAuc",
     "EcdfBand",
     "IntegratedBrier",
     "LogRank",
+    "OptimismCorrection",
     "OptimismWarning",
+    "PatientSplitWarning",
     "RegressionScores",
     "RestrictedMean",
     "RiskCalibration",
@@ -66,6 +76,7 @@ __all__ = [
     "RocArea",
     "RocAreaDifference",
     "TimeGrid",
+    "UndefinedFoldWarning",
     "auc",
     "bayes_r2",
     "binary_scores",
@@ -73,6 +84,7 @@ __all__ = [
     "calibration_line",
     "compare_auc",
     "compare_auc_unpaired",
+    "cross_validate",
     "crps",
     "cut_offs",
     "d_calibration",
@@ -92,6 +104,7 @@ __all__ = [
     "lopo_r2",
     "median_survival",
     "numbers_at_risk",
+    "optimism_corrected",
     "out_of_fold_mean",
     "pit",
     "pit_ecdf",

@@ -99,17 +99,31 @@ def fit(
     rows: Rows,
     grid: Any = None,
     inner: list[tuple[Rows, Rows]] | None = None,
+    patients: NDArray[np.intp] | None = None,
 ) -> tuple[Any, Mapping[str, Any]]:
-    """Fit a fresh copy on some rows; with a grid, tuned in inner folds, positions among `rows`."""
+    """Fit a fresh copy on some rows; with a grid, tuned in inner folds, positions among `rows`.
+
+    An estimator whose `fit` takes groups, because it has folds of its own, is given the patients.
+    """
     from sklearn.base import clone
     from sklearn.model_selection import GridSearchCV
 
     features, outcome = take(X, rows), take(task.y, rows)
     if grid is None:
-        return clone(estimator).fit(features, outcome), {}
+        own = {}
+        if patients is not None and takes_patients(estimator):
+            own = {"groups": patients[rows]}
+        return clone(estimator).fit(features, outcome, **own), {}
     search = GridSearchCV(estimator, grid, scoring=_main_score, cv=inner, error_score="raise")
     search.fit(features, outcome)
     return search.best_estimator_, search.best_params_
+
+
+def takes_patients(estimator: Any) -> bool:
+    """Whether `fit` has an argument for the patient of each row."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    return bool(has_fit_parameter(estimator, "groups"))
 
 
 def predict(model: Any, X: Any, survival: bool) -> tuple[Floats, bool]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from bayesdose.errors import ConfigError
 from bayesdose.report import style
-from bayesdose.report.roc import checked_table, wrapped
+from bayesdose.report._models import checked_table, wrapped
 
 _BARS = ("feature", "mean_absolute", "n_rows")
 _STEPS = ("feature", "contribution", "start", "end")

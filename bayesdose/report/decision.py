@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from bayesdose.errors import ConfigError
 from bayesdose.report import style
-from bayesdose.report.roc import band, banded, by_name, checked_table, legend, looks_of
+from bayesdose.report._models import band, banded, by_name, checked_table, legend, looks_of
 
 _NEEDED = ("threshold", "net_benefit", "lower", "upper", "treat_all", "treat_none")
 # Prevalences of one group of patients that differ by more are those of two.

@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from bayesdose.errors import ConfigError
 from bayesdose.report import style
-from bayesdose.report.roc import by_name, checked_table, looks_of, wrapped
+from bayesdose.report._models import by_name, checked_table, looks_of, wrapped
 
 _RATIOS = ("hazard_ratio", "lower", "upper")
 # A table with the log hazard in lower and upper names its ratios so.

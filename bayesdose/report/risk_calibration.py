@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from bayesdose.errors import ConfigError
 from bayesdose.evaluate._arrays import check_risks
 from bayesdose.report import style
-from bayesdose.report.roc import band, by_name, checked_table, looks_of
+from bayesdose.report._models import band, by_name, checked_table, looks_of
 
 _CURVE = ("predicted", "observed", "lower", "upper")
 _SUMMARY = (

@@ -4,8 +4,8 @@
 
 Cohorts of 100 and of 300 men; log hazard ratio -1 per unit of the true log dose, 0.5 per unit of an
 exact covariate that it depends on. *Classical*: the log dose is measured with an error as wide as
-its own spread, reliability 0.5; the model knows the error (`measurement_sd`), takes the measurement for the
-truth ("raw"), or replaces it by its regression on the truth ("calibrated", for comparison).
+its own spread, reliability 0.5; the model knows the error (`measurement_sd`), takes the measurement
+for the truth ("raw"), or replaces it by its regression on the truth ("calibrated", to compare).
 *Berkson*: the dose is predicted; the truth lies about the prediction, part of the error shared by
 all men; the model has the predictive draws, or takes their means for the truth ("raw").
 

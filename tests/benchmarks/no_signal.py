@@ -10,6 +10,7 @@ pipeline on other patients must be held.
 """
 
 import argparse
+import json
 import sys
 import time
 import warnings
@@ -58,7 +59,7 @@ PIPELINES: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     ),
     "Cox, elastic net": (
         make_pipeline(StandardScaler(), CoxnetSurvivalAnalysis(l1_ratio=0.2, alphas=[0.1])),
-        {"coxnetsurvivalanalysis__alphas": [[0.02], [0.2]]},
+        {"coxnetsurvivalanalysis__alphas": [[0.1], [0.4]]},
     ),
 }
 SCHEMES: dict[str, dict[str, Any]] = {
@@ -80,13 +81,20 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     began = time.perf_counter()
-    lines = []
+    partial = arguments.out / "no_signal.partial.jsonl"
+    lines = _read(partial)
+    done = {(line["pipeline"], line["scheme"]) for line in lines}
     for pipeline in PIPELINES:
         for scheme in SCHEMES:
             if "10 times" in scheme and pipeline not in TEN_TIMES:
                 continue
-            lines += _cell(pipeline, scheme, arguments.n, arguments.jobs)
-            print(f"{time.perf_counter() - began:.0f} s: {lines[-1]}", flush=True)
+            if (pipeline, scheme) in done:
+                continue
+            cell = _cell(pipeline, scheme, arguments.n, arguments.jobs)
+            with partial.open("a") as file:
+                file.writelines(json.dumps(line) + "\n" for line in cell)
+            lines += cell
+            print(f"{time.perf_counter() - began:.0f} s: {pipeline}, {scheme}", flush=True)
     table = pd.DataFrame(lines)
     fewer = min(arguments.n, FEWER)
     others = pd.DataFrame(list(_others(fewer, arguments.jobs)))
@@ -100,8 +108,15 @@ def main() -> int:
         f"{markdown(others)}"
     )
     write(arguments.out / "no_signal.md", text)
+    partial.unlink()
     print(text)
     return 0 if table["wanted"].all() else 1
+
+
+def _read(partial: Path) -> list[dict[str, Any]]:
+    """Lines of an earlier run that was cut off."""
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    return [json.loads(line) for line in partial.open()] if partial.exists() else []
 
 
 def cohort(rng: np.random.Generator, patients: bool) -> tuple[np.ndarray, np.ndarray, Any, Any]:

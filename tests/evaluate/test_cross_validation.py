@@ -37,6 +37,7 @@ from bayesdose.evaluate.cross_validation import (
     UndefinedFoldWarning,
     cross_validate,
 )
+from bayesdose.risk.naive_bayes import Recalibrated
 
 PIPELINE = make_pipeline(StandardScaler(), SelectKBest(f_classif, k=3), LogisticRegression())
 COX = make_pipeline(StandardScaler(), CoxPHSurvivalAnalysis(alpha=1.0))
@@ -365,3 +366,18 @@ def test_other_splitters(labelled):
     times = Surv.from_arrays(y == 1, rng.exponential(size=80))
     split = cross_validate(COX, x, times, cv=StratifiedKFold(4))
     assert np.ptp(split.folds["n_test_events"]) <= 1
+
+
+def test_an_estimator_with_folds_of_its_own_gets_the_patients():
+    """Recalibration keeps patients together; with a grid it cannot, and that is told."""
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(40), 3)
+    X = rng.normal(size=(120, 2)) + np.repeat(rng.normal(size=(40, 2)), 3, axis=0)
+    y = np.repeat(np.arange(40) % 2, 3)
+    model = Recalibrated(GaussianNB(), n_splits=2)
+    found = cross_validate(model, X, y, groups=patients, n_folds=4, n_repeats=1)
+    assert found.folds["auc"].notna().all()
+    with pytest.warns(PatientSplitWarning, match="n_splits"):
+        cross_validate(
+            model, X, y, groups=patients, n_folds=4, n_repeats=1, param_grid={"method": ["platt"]}
+        )

@@ -77,7 +77,7 @@ def test_noise_is_found_out():
     """30 cohorts of noise: what is left of an apparent area of 0.9.
 
     Left-out patients have 0.5 on average, at 4 Monte-Carlo standard errors. The .632+ correction
-    keeps some of the apparent area wherever they have more by luck, 0.02 to 0.03 on average.
+    keeps some of the apparent area wherever they have more by luck, 0.01 to 0.03 on average.
     Intervals that held 0.5 in 94 % would hold fewer than 24 of 30 by luck in 1 in 1000.
     """
     tables = [

@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 
 from bayesdose.errors import BayesdoseError, ConfigError
 from bayesdose.evaluate import auc
-from bayesdose.report.roc import plot_roc, roc_data, wrapped
+from bayesdose.report._models import wrapped
+from bayesdose.report.roc import plot_roc, roc_data
 
 
 @pytest.fixture(scope="module")

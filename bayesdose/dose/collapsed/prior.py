@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 
 from bayesdose.dose import priors as p
 from bayesdose.dose.collapsed import hyper

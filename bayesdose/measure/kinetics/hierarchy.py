@@ -58,7 +58,7 @@ def sample_population(
     import jax
     import jax.numpy as jnp
     import numpyro
-    import numpyro.distributions as dist
+    from numpyro import distributions as dist
     from numpyro.diagnostics import split_gelman_rubin
     from numpyro.infer import MCMC, NUTS
 

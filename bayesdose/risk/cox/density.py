@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpyro
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 
 from bayesdose.dose import priors as p
 from bayesdose.risk.cox.partial_likelihood import log_likelihood
