@@ -25,7 +25,6 @@ import pandas as pd
 
 import bayesdose as bd
 from bayesdose import evaluate, report, risk
-from bayesdose.evaluate.cross_validation import cross_validate
 
 HORIZONS = (24.0, 48.0)
 # R 4.2.2, survival 3.5-3, coxph, Efron's ties, the same rows: any death, and death of the cancer
@@ -207,7 +206,7 @@ def discrimination(
     X: pd.DataFrame, y: pd.DataFrame, patients: pd.Series, quick: bool
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Nested, repeated cross-validation of C: the width of the prior is tuned in inner folds."""
-    found = cross_validate(
+    found = evaluate.cross_validate(
         bd.CoxModel(inference="mode", draws=200),
         X,
         y,

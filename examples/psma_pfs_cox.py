@@ -25,8 +25,6 @@ import pandas as pd
 
 import bayesdose as bd
 from bayesdose import evaluate, report, simulate
-from bayesdose.evaluate.cross_validation import cross_validate
-from bayesdose.evaluate.optimism import optimism_corrected
 
 N_MEN, N_LESIONS, SEED, HORIZON = 99, 396, 1, 12.0
 DOSE = "tumour dose"
@@ -135,7 +133,6 @@ def fit_models(
     """Maximum likelihood and default prior for each set of covariates."""
     models, ratios, said = {}, {}, []
     for name, columns in SETS.items():
-        # of the others, and in a hurry, the posterior is a normal approximation at its mode
         inference = "nuts" if name == "both" and not quick else "mode"
         flat, words = heard(lambda c=columns: fitted(bd.Flat(), X[c], y, inference="mode"))
         models[name], more = heard(
@@ -147,8 +144,10 @@ def fit_models(
         said += [f"{name}: {word}" for word in words + more]
         n_events = model.n_events_ / len(columns)
         said.append(f"{name}: {n_events:.1f} events a covariate")
+    sampled = "" if quick else ", but that of both, which is sampled by NUTS"
     print(
-        f"Hazard ratios (95 % intervals); prior: Normal(0, 0.5) a standard deviation; {inference}"
+        "Hazard ratios (95 % intervals); prior: Normal(0, 0.5) a standard deviation, its posterior "
+        f"a\nnormal approximation at the mode{sampled}"
     )
     print(beside(ratios))
     for line in said:
@@ -279,7 +278,7 @@ def discrimination(
     rows = {}
     for name, columns in SETS.items():
         model = bd.CoxModel(inference="mode", draws=200)
-        found = cross_validate(
+        found = evaluate.cross_validate(
             model,
             X[columns],
             y,
@@ -301,7 +300,7 @@ def discrimination(
             "upper": line["upper"],
         }
         if not quick:
-            boot = optimism_corrected(
+            boot = evaluate.optimism_corrected(
                 model, X[columns], y, groups=patients, n_boot=100, progress=False
             )
             rows[name][".632+ bootstrap"] = boot.summary().loc["harrell_c", "corrected"]
