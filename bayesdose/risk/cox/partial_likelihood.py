@@ -153,6 +153,8 @@ def derivatives(sets: RiskSets, columns: Floats, eta: Floats) -> tuple[float, Fl
     With T_e the sum in the logarithm of event e, a_i the sum of 1 / T_e over the events whose risk
     set holds row i (less Efron's l / d for the events of its time), and m_e the mean of the columns
     that T_e weighs: gradient = sum_e x_e - X' (a w), Hessian = -(X' diag(a w) X - sum_e m_e m_e').
+    With R and E the weighted sums of the columns over risk set and events of a time, and f_e
+    Efron's l / d, m_e = (R - f_e E) / T_e, so that the sum of m_e m_e' needs times, not events.
 
     Parameters
     ----------
@@ -171,13 +173,30 @@ def derivatives(sets: RiskSets, columns: Floats, eta: Floats) -> tuple[float, Fl
     """
     top = eta.max()
     weight = np.exp(eta - top)
-    sums = event_sums(sets, np.column_stack([weight, weight[:, None] * columns]))
-    total, mean = sums[:, 0], sums[:, 1:] / sums[:, :1]
+    at_risk, of_events = _sums(sets, np.column_stack([weight, weight[:, None] * columns]))
+    total = at_risk[sets.event_time, 0] - sets.removed * of_events[sets.event_time, 0]
     value = float((eta[sets.event_row] - top - np.log(total)).sum())
     share = weight * _counted(sets, total, eta.size)
     gradient = columns[sets.event_row].sum(0) - share @ columns
-    hessian = mean.T @ mean - (share[:, None] * columns).T @ columns
+    hessian = _products(sets, total, at_risk, of_events)
+    hessian -= (share[:, None] * columns).T @ columns
     return value, gradient, hessian
+
+
+def _products(sets: RiskSets, total: Floats, at_risk: Floats, of_events: Floats) -> Floats:
+    """Sum of m_e m_e' over the events."""
+    # relative to the whole risk set, whose weights may be as small as numbers go
+    whole = at_risk[:, :1]
+    relative = whole[sets.event_time, 0] / total
+    powers = [
+        np.bincount(sets.event_time, sets.removed**k * relative**2, len(whole))[:, None]
+        for k in range(3)
+    ]
+    risk, events = at_risk[:, 1:] / whole, of_events[:, 1:] / whole
+    cross = risk.T @ (powers[1] * events)
+    out: Floats = risk.T @ (powers[0] * risk) - cross - cross.T
+    out += events.T @ (powers[2] * events)
+    return out
 
 
 def event_sums(sets: RiskSets, values: Floats) -> Floats:
@@ -194,13 +213,20 @@ def event_sums(sets: RiskSets, values: Floats) -> Floats:
     -------
     ndarray of shape (n_events, k)
     """
+    at_risk, of_events = _sums(sets, values)
+    sums: Floats = at_risk[sets.event_time] - sets.removed[:, None] * of_events[sets.event_time]
+    return sums
+
+
+def _sums(sets: RiskSets, values: Floats) -> tuple[Floats, Floats]:
+    """Sums over the risk set, and over the events, of each event time."""
     at_risk = _totals(values, sets.order, sets.first, sets.last)
     if sets.start_order is not None:
         at_risk -= _totals(values, sets.start_order, sets.start_first, sets.start_last)
-    of_events = np.zeros_like(at_risk)
-    np.add.at(of_events, sets.event_time, values[sets.event_row])
-    sums: Floats = at_risk[sets.event_time] - sets.removed[:, None] * of_events[sets.event_time]
-    return sums
+    of_events = np.empty_like(at_risk)
+    for j, column in enumerate(values.T):
+        of_events[:, j] = np.bincount(sets.event_time, column[sets.event_row], len(at_risk))
+    return at_risk, of_events
 
 
 def _totals(values: Floats, order: Ints, first: Any, last: Any) -> Floats:
