@@ -11,6 +11,7 @@ rows that have not begun yet (counting process) are taken off again by a second 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -249,8 +250,17 @@ def _counted(sets: RiskSets, total: Floats, n: int) -> Floats:
 
 
 def _spread(values: Floats, first: Any, last: Any, n: int) -> Floats:
-    steps = np.bincount(first, values, n + 1) - np.bincount(last, values, n + 1)
-    return np.cumsum(steps)[:n]
+    """Sum at each place of the values whose part, first to last, holds it.
+
+    The parts of a stratum begin at one place, so that sums from its end only ever add: values that
+    differ by many orders of magnitude do not cancel.
+    """
+    ends = np.bincount(np.maximum(last - 1, 0), np.where(last > first, values, 0.0), n)
+    begins = np.append(np.unique(first), n)
+    out = np.zeros(n)
+    for begin, end in pairwise(begins):
+        out[begin:end] = np.cumsum(ends[begin:end][::-1])[::-1]
+    return out
 
 
 def _parts(values: Any, first: Any, last: Any) -> Any:
