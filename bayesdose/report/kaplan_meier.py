@@ -109,11 +109,12 @@ def plot_kaplan_meier(
         _draw(panel, curve, colour, line, _legend(str(name), curve))
     panel.set_xlim(0, 1.02 * last)
     panel.set_xticks(ticks)
-    panel.set_ylim(0, 1.03)
     panel.set_xlabel(style.literal(f"time ({unit})" if unit else "time"))
     panel.set_ylabel("share free of the event")
     style.title(panel, "Kaplan–Meier", _note(data))
-    place = _emptiest([curve for _, curve in curves], last)
+    place, top = _room([curve for _, curve in curves], last)
+    panel.set_ylim(0, top)
+    panel.set_yticks(np.linspace(0.0, 1.0, 6))
     panel.legend(loc=place, fontsize=8.5, framealpha=0.85, edgecolor="none", handlelength=2.8)
     _numbers_beneath(panel, at_risk_of(data, ticks), [colour for colour, _ in looks])
     return axes
@@ -145,29 +146,33 @@ def _draw(ax: Axes, curve: pd.DataFrame, colour: str, line: _Line, label: str) -
     )
 
 
-def _emptiest(curves: list[pd.DataFrame], last: float) -> str:
-    """Where a legend covers least of the curves; earlier places win."""
+def _room(curves: list[pd.DataFrame], last: float) -> tuple[str, float]:
+    """Where a legend covers no curve, earlier places first, and the top of the axis.
+
+    Where there is no such place, it is made above the curves.
+    """
     when = np.linspace(0.0, last, 200)
     shares = [
         np.append(1.0, curve["survival"])[np.searchsorted(curve["time"], when, side="right")]
         for curve in curves
     ]
-    height = 0.05 + 0.065 * len(curves)
+    height = 0.08 + 0.08 * len(curves)
     places = {
-        "upper right": (0.38, 1.0 - height),
+        "upper right": (0.32, 1.0 - height),
         "lower left": (0.0, 0.0),
-        "center right": (0.38, 0.5 - height / 2),
-        "lower right": (0.38, 0.0),
+        "center right": (0.32, 0.5 - height / 2),
+        "lower right": (0.32, 0.0),
     }
 
     def covered(place: str) -> int:
         left, bottom = places[place]
-        across = (when >= left * last) & (when <= (left + 0.62) * last)
+        across = (when >= left * last) & (when <= (left + 0.68) * last)
         return sum(
             int((across & (share >= bottom) & (share <= bottom + height)).sum()) for share in shares
         )
 
-    return min(places, key=covered)
+    free = [place for place in places if not covered(place)]
+    return (free[0], 1.03) if free else ("upper right", 1.03 + height)
 
 
 def _numbers_beneath(ax: Axes, table: pd.DataFrame, colours: list[str]) -> None:

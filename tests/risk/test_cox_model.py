@@ -546,3 +546,14 @@ def test_bad_draws_are_refused(draws, words):
     X, y = simulated()
     with pytest.raises(RiskError, match=words):
         CoxModel().fit(X, y, draws={"dose": draws})
+
+
+def test_a_fitted_model_can_be_sent_to_another_process(flat):
+    """As joblib and Dask do; nothing is saved this way."""
+    import pickle
+
+    model, X, _ = flat
+    copy = pickle.loads(pickle.dumps(model))
+    pd.testing.assert_frame_equal(
+        copy.predict_risk_at(X.iloc[:3], 0.5), model.predict_risk_at(X.iloc[:3], 0.5)
+    )

@@ -1,7 +1,8 @@
 """From X and y to draws: columns, scales, risk sets, the mode, and NUTS where it is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,8 @@ class CoxFit:
         Of the sampler; empty for a mode.
     kept : ndarray of int
         Draws, chain after chain, that have a baseline.
-    hazards : Hazards
+    baseline : callable
+        Makes the baseline hazards of these draws.
     mode : Mode or None
         On the scaled covariates, where the mode is the estimate.
     mode_hazards : Hazards or None
@@ -140,11 +142,21 @@ class CoxFit:
     values: dict[str, Floats]
     stats: dict[str, np.ndarray]
     kept: Ints
-    hazards: Hazards
+    baseline: Callable[[], Hazards]
     mode: Mode | None
     mode_hazards: Hazards | None
     unique_times: Floats
     row_index: pd.Index
+
+    @cached_property
+    def hazards(self) -> Hazards:
+        """Baseline hazards, made when they are first asked for: ranking needs none.
+
+        Returns
+        -------
+        Hazards
+        """
+        return self.baseline()
 
     def flat(self, name: str) -> Floats:
         """Draws of a parameter, chain after chain.
@@ -352,7 +364,9 @@ def _from_mode(
         values={"beta": beta[None]},
         stats={},
         kept=kept,
-        hazards=step_hazards(sets, beta[kept] @ x.T, times, stratum, n_strata, rng),
+        baseline=partial(
+            _steps, sets, beta[kept], x.T, times, stratum, n_strata, spec.random_state
+        ),
         mode=mode,
         mode_hazards=step_hazards(
             sets, (x @ mode.coefficients)[None], times, stratum, n_strata, None
@@ -392,18 +406,18 @@ def _from_nuts(
     values = _without_padding(found.values, n)
     flat = values.pop("eta").reshape(-1, n)
     kept = kept_draws(len(flat), max(n, sets.first.size))
-    rng = np.random.default_rng(spec.random_state)
-    hazards: Hazards
+    baseline: Callable[[], Hazards]
     if spec.baseline is None:
-        hazards = step_hazards(sets, flat[kept], outcome.stop, stratum, n_strata, rng)
+        seed, times = spec.random_state, outcome.stop
+        baseline = partial(_steps, sets, flat[kept], None, times, stratum, n_strata, seed)
     else:
-        hazards = _smooth(spec.baseline, values, kept, data["knots"])
+        baseline = partial(_smooth, spec.baseline, values, kept, data["knots"])
     return CoxFit(
         **common,
         values=values,
         stats=found.stats,
         kept=kept,
-        hazards=hazards,
+        baseline=baseline,
         mode=None,
         mode_hazards=None,
     )
@@ -482,6 +496,21 @@ def _basis(
     }
 
 
+def _steps(
+    sets: RiskSets,
+    etas: Floats,
+    columns: Floats | None,
+    times: Floats,
+    stratum: Ints,
+    n_strata: int,
+    random_state: int,
+) -> Hazards:
+    """Baseline of draws of linear predictors, or of coefficients and the columns they are for."""
+    rng = np.random.default_rng([random_state, 1])
+    etas = etas if columns is None else etas @ columns
+    return step_hazards(sets, etas, times, stratum, n_strata, rng)
+
+
 def _smooth(
     baseline: splines.Baseline, values: dict[str, Floats], kept: Ints, knots: Floats
 ) -> SmoothHazards:
@@ -492,7 +521,7 @@ def _smooth(
         weights = np.ones((*values["log_total_hazard"].shape, 1))
     weights = weights.reshape(-1, *weights.shape[2:])
     return SmoothHazards(
-        lambda times: splines.i_splines(knots, baseline.degree, times), totals[kept], weights[kept]
+        partial(splines.i_splines, knots, baseline.degree), totals[kept], weights[kept]
     )
 
 
