@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bayesdose.risk.cox.proportional import ProportionalHazards
     from bayesdose.risk.cox.warnings import (
         FewEventsWarning,
+        NewCentreWarning,
         OutcomeWarning,
         SamplingWarning,
         StratumWarning,
@@ -27,6 +28,7 @@ __all__ = [
     "MSpline",
     "MultimodalNaiveBayes",
     "NaiveBayesPrior",
+    "NewCentreWarning",
     "OutcomeWarning",
     "PiecewiseConstant",
     "ProportionalHazards",
@@ -44,6 +46,7 @@ _HOMES = {
     "bayesdose.risk.cox.proportional": ("ProportionalHazards",),
     "bayesdose.risk.cox.warnings": (
         "FewEventsWarning",
+        "NewCentreWarning",
         "OutcomeWarning",
         "SamplingWarning",
         "StratumWarning",

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -29,10 +31,12 @@ from bayesdose.risk.cox.baseline import MSpline, PiecewiseConstant, i_splines, k
 from bayesdose.risk.cox.model import CoxModel
 from bayesdose.risk.cox.warnings import (
     FewEventsWarning,
+    NewCentreWarning,
     OutcomeWarning,
     SamplingWarning,
     StratumWarning,
 )
+from bayesdose.simulate import psa_pfs_cohort
 
 FOLDER = Path(__file__).parents[1] / "references"
 HAZARDS = json.loads((FOLDER / "survival" / "hazards.json").read_text())
@@ -165,10 +169,13 @@ def test_frailty_posterior_is_pymc(test_data):
     within(posterior["frailty_sd"].values[..., None], PYMC["lung frailty"]["frailty_sd"])
     # a new centre is as uncertain as the population, the mean of its effect 0
     known = model.predict(X.iloc[:2])
-    fresh = model.predict(X.iloc[:2].assign(inst=999))
+    with pytest.warns(NewCentreWarning, match="999"):
+        fresh = model.predict(X.iloc[:2].assign(inst=999))
     plain = X.iloc[:2, :2].to_numpy(float) @ model.coef_
-    assert np.all(np.abs(fresh - plain) < 0.05)
-    assert np.all(np.abs(known - plain) < 1.0)
+    np.testing.assert_allclose(fresh, plain)
+    assert (known != plain).all()
+    # a row on its own turns its centre 3 into 3.0, which is the same centre
+    np.testing.assert_allclose(model.predict(pd.DataFrame([X.iloc[0]])), known[:1])
 
 
 @pytest.mark.slow
@@ -407,6 +414,61 @@ def test_drawn_covariate_carries_its_uncertainty(uncertain):
         model.predict(X)
 
 
+@FEW_DRAWS
+@pytest.mark.slow
+def test_error_model_does_not_depend_on_units_and_knows_strata(uncertain):
+    z, dose, y, rng = uncertain
+    stratum = rng.integers(0, 2, z.size)
+    sd = float(dose.std())
+    gray = 30.0 * (dose + rng.normal(0, sd, z.size) + 3.0 * stratum)
+    X = pd.DataFrame({"dose": gray, "stratum": stratum})
+    settings = {"measurement_sd": {"dose": 30.0 * sd}, "strata": "stratum", **FAST}
+    model = CoxModel(Normal(0, 1), **settings).fit(X, y)
+    # the prior per unit that is the same as one per standard deviation
+    per_unit = Normal(0, 1 / model._fit.scale[0])
+    other = CoxModel(per_unit, **settings, standardise=False).fit(X, y)
+    np.testing.assert_allclose(other.coef_, model.coef_, rtol=1e-6)
+    # the spread between strata, which the coefficient is not learnt from, is not the dose's own
+    assert 30 * 0.6 < model._fit.scale[0] < 30 * 1.3
+    one = model.predict(X.iloc[:5])
+    np.testing.assert_allclose(model.predict(X.iloc[3:5]), one[3:], rtol=1e-12)
+
+
+@FEW_DRAWS
+@pytest.mark.slow
+def test_rows_of_one_man_share_his_true_value():
+    """Follow-up cut in two is the same likelihood, also of a dose that is predicted or measured."""
+    rng = np.random.default_rng(21)
+    n = 100
+    predicted = rng.normal(0, 1, n)
+    dose = predicted + rng.normal(0, 0.8, n)
+    stop = rng.exponential(np.exp(dose))
+    whole = pd.DataFrame({"start": 0.0, "stop": np.minimum(stop, 3.0), "event": stop <= 3.0})
+    cut = float(np.median(whole["stop"]))
+    late = whole[whole["stop"] > cut].assign(start=cut)
+    early = whole.assign(event=whole["event"] & (whole["stop"] <= cut))
+    halves = pd.concat([early.assign(stop=np.minimum(whole["stop"], cut)), late])
+    rows = np.r_[np.arange(n), late.index]
+    draws = predicted + rng.normal(0, 0.8, (1000, n))
+    X = pd.DataFrame({"z": rng.normal(size=n)})
+    model = CoxModel(Normal(0, 1), **FAST)
+    together = clone(model).fit(X, whole, draws={"dose": draws})
+    apart = clone(model).fit(X.iloc[rows], halves, draws={"dose": draws[:, rows]})
+    true = apart.posterior_["posterior"]["true_dose"].values
+    np.testing.assert_array_equal(true[..., n:], true[..., late.index])
+    # scales are of the rows, of which the late men have two: the prior differs a little
+    errors = together.summary()["mcse"] + apart.summary()["mcse"]
+    assert (np.abs(together.coef_ - apart.coef_) < 4 * errors + 0.05).all()
+    noisy = X.assign(dose=dose + rng.normal(0, 0.8, n))
+    known = CoxModel(Normal(0, 1), measurement_sd={"dose": 0.8}, **FAST)
+    with pytest.raises(RiskError, match="groups"):
+        known.fit(noisy.iloc[rows], halves)
+    together = clone(known).fit(noisy, whole, groups=np.arange(n))
+    apart = clone(known).fit(noisy.iloc[rows], halves, groups=rows)
+    errors = together.summary()["mcse"] + apart.summary()["mcse"]
+    assert (np.abs(together.coef_ - apart.coef_) < 4 * errors + 0.05).all()
+
+
 def test_draws_without_spread_are_an_ordinary_covariate(sampled):
     model, X, y = sampled
     draws = np.tile(X["b"], (200, 1))
@@ -457,6 +519,7 @@ def test_bad_data_is_one_clear_error(change, words):
         ({"measurement_sd": {"q": 1.0}}, ConfigError, "measurement_sd"),
         ({"draws": 4.5}, ConfigError, "draws"),
         ({"device": "tpu"}, ConfigError, "cpu, gpu"),
+        ({"measurement_sd": 0.1}, ConfigError, "is a dict"),
     ],
 )
 def test_bad_settings_are_one_clear_error(settings, error, words):
@@ -472,6 +535,69 @@ def test_no_gpu_is_an_error():
         pytest.skip("there is a GPU here")
     with pytest.raises(DeviceError):
         CoxModel(device="gpu").fit(*simulated())
+
+
+def test_mode_refuses_draws():
+    X, y = simulated()
+    with pytest.raises(ConfigError, match="knows no draws"):
+        CoxModel(inference="mode").fit(X, y, draws={"dose": np.zeros((300, 120))})
+
+
+def test_labels_and_columns_are_not_confused():
+    X, y = simulated()
+    # two columns of strata whose texts run together
+    parts = X.assign(s=np.where(X["a"] > 0, "x, y", "x"), t=np.where(X["a"] > 0, "z", "y, z"))
+    model = CoxModel(Flat(), strata=["s", "t"], inference="mode", draws=100).fit(parts, y)
+    assert len(model._fit.strata) == 2
+    # a column called 2 stands at place 0
+    table = X.assign(c=np.arange(120) % 3).set_axis([2, 1, 0], axis=1)
+    by_name = CoxModel(Flat(), strata=0, inference="mode", draws=100).fit(table, y)
+    assert by_name.covariates_ == ("2", "1")
+    by_place = CoxModel(Flat(), strata=2, inference="mode", draws=100).fit(table.to_numpy(), y)
+    np.testing.assert_allclose(by_place.coef_, by_name.coef_)
+
+
+@pytest.mark.parametrize("slope", [6.0, 9.0, 13.0])
+def test_wide_hazards_keep_their_digits(slope):
+    """Against the partial likelihood written out, row by row."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=300)
+    time = rng.exponential(np.exp(-slope * x))
+    found = CoxModel(Flat(), inference="mode", draws=100).fit(
+        x[:, None], np.c_[np.arange(300) % 5 > 0, time]
+    )
+    events = np.flatnonzero(np.arange(300) % 5 > 0)
+
+    def loss(b):
+        return sum(logsumexp(b * x[time >= time[e]]) - b * x[e] for e in events)
+
+    best = minimize_scalar(loss, bracket=(0.8 * slope, 1.2 * slope), tol=1e-10)
+    assert found.coef_[0] == pytest.approx(best.x, rel=1e-6)
+
+
+def test_flat_slopes_of_uncertain_covariates_are_refused():
+    X, y = simulated()
+    with pytest.raises(PriorError, match="no posterior"):
+        CoxModel(Flat(), measurement_sd={"a": 0.5}).fit(X, y)
+
+
+def test_strata_far_apart_do_not_disturb_one_another():
+    """A covariate that differs between strata by 40 of its standard deviations within them."""
+    X, y = simulated()
+    stratum = np.arange(120) % 2
+    near = CoxModel(Flat(), strata="s", inference="mode", draws=100).fit(X.assign(s=stratum), y)
+    far = clone(near).fit(X.assign(s=stratum, a=X["a"] + 40.0 * stratum), y)
+    np.testing.assert_allclose(far.coef_, near.coef_, rtol=1e-9)
+    np.testing.assert_allclose(far.covariance_, near.covariance_, rtol=1e-9)
+
+
+def test_bands_end_where_too_few_events_are_known(flat):
+    model, X, y = flat
+    first = float(y["time"][y["event"]].min())
+    with pytest.warns(FewEventsWarning, match="0 events by time"):
+        table = model.predict_risk_at(X.iloc[:2], first / 2)
+    assert (table["risk"] == 0).all()
+    assert table[["lower", "upper"]].isna().all(axis=None)
 
 
 def test_separation_is_an_error_with_a_flat_prior_and_fitted_with_another():
@@ -495,6 +621,12 @@ def test_what_looks_wrong_is_told_by_name():
     late["time"] = np.r_[rng.uniform(9, 10, 80), rng.uniform(1, 5, 40)]
     with pytest.warns(OutcomeWarning, match="reversed"):
         mode.fit(X, late)
+    # the simulated study itself, and with its event the other way round
+    men = psa_pfs_cohort(random_seed=1).patients
+    table = men[["event", "time_months"]].set_axis(["event", "time"], axis=1)
+    mode.fit(men[["age_y"]], table)
+    with pytest.warns(OutcomeWarning, match="reversed"):
+        mode.fit(men[["age_y"]], table.assign(event=~table["event"]))
     few = y.assign(event=[True] * 9 + [False] * 111)
     with pytest.warns(FewEventsWarning, match="9 events for 2 covariates"):
         mode.fit(X, few)
@@ -524,8 +656,12 @@ def test_prediction_refuses_what_was_not_seen(flat):
         model.predict_survival_function(X.iloc[:1])[0](99.0)
     with pytest.raises(ConfigError, match="one number"):
         model.predict_risk_at(X, [0.1, 0.2])
-    with pytest.raises(ConfigError, match="rising"):
-        model.predict_survival_function(X, times=[1.0, 0.5])
+    for times in ([1.0, 0.5], np.zeros(0)):
+        with pytest.raises(ConfigError, match="rising"):
+            model.predict_survival_function(X, times=times)
+    for time in ("12", "12 months", np.datetime64("2020-01-01")):
+        with pytest.raises(ConfigError, match="must be numbers"):
+            model.predict_risk_at(X, time)
     with pytest.raises(RiskError, match="missing"):
         model.predict(X[["a"]])
     with pytest.raises(RiskError, match="unknown"):

@@ -51,9 +51,11 @@ def as_frame(X: Any) -> pd.DataFrame:
         When X has no two dimensions, no rows, or two columns of one name.
     """
     if isinstance(X, pd.DataFrame):
+        if X.columns.nlevels > 1:
+            raise RiskError("X has columns of several levels: give each one name")
         frame = X.rename(columns=str)
     else:
-        array = np.asarray(X)
+        array = _as_array(X)
         if array.ndim != 2:
             raise RiskError(
                 f"X must have rows and columns, shape (n, p); got shape {array.shape}. A single "
@@ -66,6 +68,21 @@ def as_frame(X: Any) -> pd.DataFrame:
     if frame.empty and len(frame) == 0:
         raise RiskError("X has no rows")
     return frame
+
+
+def _as_array(X: Any) -> np.ndarray:
+    if hasattr(X, "toarray"):
+        raise RiskError(
+            "X is sparse, and a Cox model takes dense columns: OneHotEncoder(sparse_output=False), "
+            "ColumnTransformer(..., sparse_threshold=0), or X.toarray()"
+        )
+    try:
+        array = np.asarray(X)
+    except ValueError as err:
+        raise RiskError(f"X must have rows of one length, shape (n, p) ({err})") from err
+    if np.iscomplexobj(array):
+        raise RiskError("X holds complex numbers; covariates must be real")
+    return array
 
 
 def column_name(frame: pd.DataFrame, column: ColumnName, argument: str) -> str:
@@ -89,10 +106,11 @@ def column_name(frame: pd.DataFrame, column: ColumnName, argument: str) -> str:
     ConfigError
         When X has no such column.
     """
-    if isinstance(column, int) and not isinstance(column, bool) and 0 <= column < frame.shape[1]:
-        return str(frame.columns[column])
-    if column in frame.columns:
-        return str(column)
+    if isinstance(column, str | int) and not isinstance(column, bool):
+        if str(column) in frame.columns:
+            return str(column)
+        if f"x{column}" in frame.columns and isinstance(column, int):
+            return f"x{column}"  # a place in an array
     raise ConfigError(
         f"{argument} names {column!r}, which X does not have; its columns are "
         f"{', '.join(map(str, frame.columns[:20]))}"
@@ -178,7 +196,17 @@ def labels_of(frame: pd.DataFrame, names: Sequence[str], argument: str) -> list[
         raise RiskError(
             f"{argument} column {names[j]!r}, row {row} is missing: every row needs its label"
         )
-    return [", ".join(map(str, row)) for row in part.itertuples(index=False, name=None)]
+    rows = part.itertuples(index=False, name=None)
+    if len(names) == 1:
+        return [_label(row[0]) for row in rows]
+    # quotes keep ("a, b", "c") apart from ("a", "b, c")
+    return [", ".join(repr(_label(value)) for value in row) for row in rows]
+
+
+def _label(value: Any) -> str:
+    """Text of a label; a table that turns 3 into 3.0 does not turn one centre into another."""
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value) if whole else value)
 
 
 def codes_of(labels: list[str], known: Sequence[str], argument: str) -> Ints:
@@ -212,16 +240,16 @@ def codes_of(labels: list[str], known: Sequence[str], argument: str) -> Ints:
     return np.array([place[label] for label in labels], np.intp)
 
 
-def scaling(columns: Columns, standardise: bool) -> tuple[Floats, Floats]:
-    """Centre and scale of each column, so that one prior suits all.
+def scaling(columns: Columns) -> tuple[Floats, Floats]:
+    """Centre of each column, and its standard deviation (ddof 1).
+
+    Indicators (0 and 1 only) are centred and keep their unit: centring changes no coefficient of a
+    Cox model.
 
     Parameters
     ----------
     columns : Columns
         Of the training rows.
-    standardise : bool
-        Whether to divide by the standard deviation (ddof 1). Indicators (0 and 1 only) are centred
-        and keep their unit either way: centring changes no coefficient of a Cox model.
 
     Returns
     -------
@@ -242,5 +270,4 @@ def scaling(columns: Columns, standardise: bool) -> tuple[Floats, Floats]:
             "leave it out"
         )
     indicator = np.isin(values, (0.0, 1.0)).all(0)
-    scale = np.where(indicator | (not standardise), 1.0, spread)
-    return values.mean(0), scale
+    return values.mean(0), np.where(indicator, 1.0, spread)

@@ -22,6 +22,10 @@ from bayesdose.risk.cox.uncertain import GRID
 LOG_TIME_VARIANCE = math.pi**2 / 6
 
 
+#: Prior standard deviation of the mean of true values, in standard deviations within strata.
+EXPOSURE_MEAN_SD = 5.0
+
+
 @dataclass(frozen=True)
 class Structure:
     """What a fit is made of.
@@ -32,14 +36,14 @@ class Structure:
         Of the coefficients.
     n_columns : int
         Number of coefficients.
-    n_rows : int
-        Rows, padding included.
     drawn : tuple of int
         Places of drawn columns.
-    n_factors : int
-        Number of factors of the drawn columns.
+    n_drawn : int
+        Values of each of them, padding included.
     measured : tuple of int
         Places of columns measured with error.
+    n_measured : int
+        Measurements of each of them, padding included.
     n_centres : int
         Levels of the frailty; 0 for none.
     frailty_sd : prior value
@@ -53,10 +57,10 @@ class Structure:
 
     slope: Any
     n_columns: int
-    n_rows: int
     drawn: tuple[int, ...] = ()
-    n_factors: int = 0
+    n_drawn: int = 0
     measured: tuple[int, ...] = ()
+    n_measured: int = 0
     n_centres: int = 0
     frailty_sd: Any = None
     n_basis: int = 0
@@ -72,12 +76,14 @@ def model(structure: Structure, data: dict[str, Any]) -> None:
     ----------
     structure : Structure
     data : dict of str to jax.Array
-        ``x`` (n, p); ``counted`` (n,), 0 for padding; ``n_events``; for the partial likelihood
-        ``sets`` and ``event_counted``; for the full one ``event``, ``hazard_basis``,
-        ``cumulative_basis``, ``stratum``; ``centre``; ``quantiles``, ``loadings``, ``own`` of drawn
-        columns; ``measurement`` and ``error_sd`` (m, n) of measured ones.
+        ``x`` (n, p); ``counted`` (n,), 0 for padding; ``unit`` (p,), what the prior of a slope is
+        per, in scales; ``n_events``; ``stratum`` and ``centre`` of each row; for the partial
+        likelihood ``sets`` and ``event_counted``; for the full one ``event``, ``hazard_basis`` and
+        ``cumulative_basis``; ``quantiles``, ``root`` and ``drawn_place`` of drawn columns;
+        ``measurement``, ``error_sd``, ``measured_counted``, ``measured_first`` (m, n_measured) and
+        ``measured_place`` (m, n) of measured ones.
     """
-    beta = _slopes(structure, data["n_events"])
+    beta = _slopes(structure, data)
     x = data["x"]
     if structure.drawn:
         x = _with_drawn(structure, data, x)
@@ -98,24 +104,25 @@ def model(structure: Structure, data: dict[str, Any]) -> None:
     numpyro.factor("log_likelihood", value)
 
 
-def _slopes(structure: Structure, n_events: jax.Array) -> jax.Array:
-    prior, size = structure.slope, structure.n_columns
+def _slopes(structure: Structure, data: dict[str, Any]) -> jax.Array:
+    """Coefficients per scale; the prior is of coefficients per `unit`."""
+    prior, size, unit = structure.slope, structure.n_columns, data["unit"]
     if isinstance(prior, p.RegularizedHorseshoe):
-        sds = _horseshoe(prior, size, n_events)
+        sds = _horseshoe(prior, size, data["n_events"])
     elif isinstance(prior, p.R2D2):
         sds = _r2d2(prior, size)
     else:
-        return numpyro.sample("beta", _law(prior).expand([size]).to_event(1))
+        return numpyro.sample("beta", _law(prior, unit).to_event(1))
     z = numpyro.sample("beta_z", dist.Normal().expand([size]).to_event(1))
-    return numpyro.deterministic("beta", sds * z)
+    return numpyro.deterministic("beta", sds * z * unit)
 
 
-def _law(prior: Any) -> Any:
+def _law(prior: Any, unit: jax.Array) -> Any:
     if isinstance(prior, p.Flat):
-        return dist.ImproperUniform(dist.constraints.real, (), ())
+        return dist.ImproperUniform(dist.constraints.real, unit.shape, ())
     if isinstance(prior, p.StudentT):
-        return dist.StudentT(prior.df, prior.mu, prior.sigma)
-    return dist.Normal(prior.mu, prior.sigma)
+        return dist.StudentT(prior.df, prior.mu * unit, prior.sigma * unit)
+    return dist.Normal(prior.mu * unit, prior.sigma * unit)
 
 
 def _half(prior: Any) -> Any:
@@ -148,48 +155,56 @@ def _r2d2(prior: Any, size: int) -> jax.Array:
 
 def _with_drawn(structure: Structure, data: dict[str, Any], x: jax.Array) -> jax.Array:
     """True values of drawn columns; z is interpolated on the grid, flat beyond its ends."""
-    shape = (len(structure.drawn), structure.n_rows)
-    own = numpyro.sample("drawn_z", dist.Normal().expand(shape).to_event(2))
-    z = data["own"] * own
-    if structure.n_factors:
-        factors = numpyro.sample("factors", dist.Normal().expand([structure.n_factors]).to_event(1))
-        z = z + data["loadings"] @ factors
+    shape = (len(structure.drawn), structure.n_drawn)
+    own = numpyro.sample("drawn_z", dist.Normal().expand([shape[0] * shape[1]]).to_event(1))
+    z = (data["root"] @ own).reshape(shape)
     step = GRID[1] - GRID[0]
     place = jnp.clip((z - GRID[0]) / step, 0.0, GRID.size - 1.0 - 1e-9)
     left = jnp.floor(place).astype(int)
     low = jnp.take_along_axis(data["quantiles"], left[..., None], -1)[..., 0]
     high = jnp.take_along_axis(data["quantiles"], left[..., None] + 1, -1)[..., 0]
-    value = numpyro.deterministic("drawn", low + (place - left) * (high - low))
+    value = (low + (place - left) * (high - low))[:, data["drawn_place"]]
+    numpyro.deterministic("drawn", value)
     return x.at[:, jnp.array(structure.drawn)].set(value.T)
 
 
 def _with_measured(structure: Structure, data: dict[str, Any], x: jax.Array) -> jax.Array:
     """True values of measured columns, each given the columns that stand before it in the chain."""
     given = [j for j in range(structure.n_columns) if j not in structure.measured]
-    values = []
-    shape = (len(structure.measured), structure.n_rows)
+    shape = (len(structure.measured), structure.n_measured)
     every = numpyro.sample("measured_z", dist.Normal().expand(shape).to_event(2))
-    for k, place in enumerate(structure.measured):
-        base = numpyro.sample(f"exposure_mean_{k}", dist.Normal(0.0, 1.0))
+    values = []
+    for k, column in enumerate(structure.measured):
+        first, place = data["measured_first"][k], data["measured_place"][k]
+        center = _exposure(structure, data, k, x[:, jnp.array(given, int)])[first]
         spread = numpyro.sample(f"exposure_sd_{k}", dist.HalfNormal(2.0))
-        center = jnp.full(structure.n_rows, base)
-        if given:
-            slopes = numpyro.sample(
-                f"exposure_slope_{k}", dist.Normal(0.0, 1.0).expand([len(given)]).to_event(1)
-            )
-            center = center + x[:, jnp.array(given)] @ slopes
         measured, error = data["measurement"][k], data["error_sd"][k]
         total = jnp.sqrt(spread**2 + error**2)
         seen = dist.Normal(center, total).log_prob(measured)
-        numpyro.factor(f"exposure_{k}", (data["counted"] * seen).sum())
-        z = every[k]
+        numpyro.factor(f"exposure_{k}", (data["measured_counted"][k] * seen).sum())
         reliability = spread**2 / total**2
-        value = center + reliability * (measured - center) + jnp.sqrt(reliability) * error * z
+        value = center + reliability * (measured - center)
+        value = (value + jnp.sqrt(reliability) * error * every[k])[place]
         values.append(value)
-        x = x.at[:, place].set(value)
-        given = [*given, place]
+        x = x.at[:, column].set(value)
+        given = [*given, column]
     numpyro.deterministic("measured", jnp.stack(values))
     return x
+
+
+def _exposure(structure: Structure, data: dict[str, Any], k: int, given: jax.Array) -> jax.Array:
+    """Mean of the true values of each row, by stratum, centre and the covariates given."""
+    law = dist.Normal(0.0, EXPOSURE_MEAN_SD).expand([structure.n_strata]).to_event(1)
+    center = numpyro.sample(f"exposure_mean_{k}", law)[data["stratum"]]
+    if structure.n_centres:
+        sd = numpyro.sample(f"exposure_centre_sd_{k}", dist.HalfNormal(2.0))
+        law = dist.Normal().expand([structure.n_centres]).to_event(1)
+        effect = sd * numpyro.sample(f"exposure_centre_z_{k}", law)
+        center = center + numpyro.deterministic(f"exposure_centre_{k}", effect)[data["centre"]]
+    if given.shape[1]:
+        law = dist.Normal(0.0, 1.0).expand([given.shape[1]]).to_event(1)
+        center = center + given @ numpyro.sample(f"exposure_slope_{k}", law)
+    return center
 
 
 def _full(structure: Structure, data: dict[str, Any], eta: jax.Array) -> jax.Array:

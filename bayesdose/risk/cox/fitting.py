@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from bayesdose.dose import priors as p
 from bayesdose.errors import ConfigError, PriorError, RiskError
-from bayesdose.evaluate._arrays import Floats
+from bayesdose.evaluate._arrays import Floats, group_codes
 from bayesdose.evaluate._outcome import Outcome
 from bayesdose.risk.cox import baseline as splines
 from bayesdose.risk.cox.columns import (
@@ -27,7 +28,13 @@ from bayesdose.risk.cox.hazard import Hazards, SmoothHazards, kept_draws, step_h
 from bayesdose.risk.cox.mode import Mode, find_mode
 from bayesdose.risk.cox.partial_likelihood import RiskSets, risk_sets
 from bayesdose.risk.cox.spec import CoxSpec
-from bayesdose.risk.cox.uncertain import DrawnColumns, checked_draws, drawn_columns, true_spread
+from bayesdose.risk.cox.uncertain import (
+    DrawnColumns,
+    checked_draws,
+    drawn_columns,
+    measured_column,
+    true_spread,
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class Rows:
         Of drawn covariates.
     strata, centres : list of str
         Label of each row.
+    groups : ndarray of int of shape (n,) or None
+        Patient of each row.
     """
 
     columns: Columns
@@ -97,6 +106,7 @@ class Rows:
     draws: dict[str, Floats]
     strata: list[str]
     centres: list[str]
+    groups: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,8 @@ class CoxFit:
         Baseline at the mode.
     unique_times : ndarray of shape (n_times,)
         Times of events.
+    event_times : tuple of ndarray
+        Times of all events, by stratum.
     row_index : pandas.Index
         Labels of the training rows.
     """
@@ -146,6 +158,7 @@ class CoxFit:
     mode: Mode | None
     mode_hazards: Hazards | None
     unique_times: Floats
+    event_times: tuple[Floats, ...]
     row_index: pd.Index
 
     @cached_property
@@ -214,7 +227,9 @@ def layout_of(spec: CoxSpec, X: Any, draws: Mapping[str, Any] | None) -> Layout:
     return Layout(tuple(frame.columns), covariates, drawn, error_sd, strata, frailty)
 
 
-def read_rows(layout: Layout, X: Any, draws: Mapping[str, Any] | None) -> Rows:
+def read_rows(
+    layout: Layout, X: Any, draws: Mapping[str, Any] | None, groups: ArrayLike | None = None
+) -> Rows:
     """Rows of X in the layout of training.
 
     Parameters
@@ -222,6 +237,8 @@ def read_rows(layout: Layout, X: Any, draws: Mapping[str, Any] | None) -> Rows:
     layout : Layout
     X : DataFrame or array-like of shape (n, p)
     draws : mapping of str to array-like, or None
+    groups : array-like of shape (n,), optional
+        Patient of each row.
 
     Returns
     -------
@@ -252,6 +269,7 @@ def read_rows(layout: Layout, X: Any, draws: Mapping[str, Any] | None) -> Rows:
         {name: joint[name] for name in layout.drawn},
         labels_of(frame, layout.strata, "strata"),
         labels_of(frame, layout.frailty, "frailty"),
+        None if groups is None else group_codes(groups, len(frame))[0],
     )
 
 
@@ -288,15 +306,27 @@ def fit(spec: CoxSpec, layout: Layout, rows: Rows, outcome: Outcome) -> CoxFit:
     RiskError
         When columns say nothing, or the events are separated under a flat prior.
     PriorError
-        When a horseshoe expects as many slopes as there are.
+        When a horseshoe expects as many slopes as there are, or a flat prior meets covariates
+        that are not known exactly.
     """
     slope, size = spec.slope, len(layout.covariates)
+    if isinstance(slope, p.Flat) and (layout.drawn or layout.measured):
+        raise PriorError(
+            "slope=Flat() with covariates that are not known exactly has no posterior: true values "
+            "in the order of the events have a chance, so that no coefficient is too large. Take "
+            "slope=Normal(0, 1)"
+        )
+    if layout.measured and outcome.start is not None and rows.groups is None:
+        raise RiskError(
+            "measurement_sd with rows from start to stop: rows of one patient share a measurement "
+            "and its error. Give fit(X, y, groups=...) the patient of each row"
+        )
     if isinstance(slope, p.RegularizedHorseshoe) and slope.expected_nonzero >= size:
         raise PriorError(f"slope={slope!r}: expected_nonzero must be below the {size} covariates")
     strata, centres = sorted(set(rows.strata)), sorted(set(rows.centres))
     stratum = codes_of(rows.strata, strata, "strata")
     drawn = drawn_columns(rows.draws) if rows.draws else None
-    center, scale = _scales(spec, layout, rows, drawn)
+    center, scale = _scales(layout, rows, drawn, stratum)
     x = (rows.columns.values - center) / scale
     sets = risk_sets(outcome, spec.ties, stratum)
     n_strata = len(strata)
@@ -310,37 +340,43 @@ def fit(spec: CoxSpec, layout: Layout, rows: Rows, outcome: Outcome) -> CoxFit:
         "follow_up": np.array([outcome.stop[stratum == s].max() for s in range(n_strata)]),
         "has_events": of_events,
         "unique_times": np.unique(outcome.stop[outcome.event]),
+        "event_times": tuple(outcome.stop[outcome.event & (stratum == s)] for s in range(n_strata)),
         "row_index": rows.columns.index,
     }
-    mode = _mode(spec, x, sets, list(layout.covariates))
+    mode = _mode(spec, x, sets, scale, list(layout.covariates))
     if spec.inference == "mode":
         return _from_mode(spec, mode, x, sets, outcome, stratum, common)
     return _from_nuts(spec, mode, rows, drawn, x, sets, outcome, stratum, common)
 
 
 def _scales(
-    spec: CoxSpec, layout: Layout, rows: Rows, drawn: DrawnColumns | None
+    layout: Layout, rows: Rows, drawn: DrawnColumns | None, stratum: Ints
 ) -> tuple[Floats, Floats]:
     """Centres and scales; those of true values where they are not known exactly."""
-    center, scale = scaling(rows.columns, spec.standardise)
+    center, scale = scaling(rows.columns)
     for k, name in enumerate(layout.measured):
         j = layout.covariates.index(name)
-        spread = true_spread(name, rows.columns.values[:, j], rows.error_sd[k])
-        scale[j] = spread if spec.standardise else 1.0
+        scale[j] = true_spread(name, rows.columns.values[:, j], rows.error_sd[k], stratum)
     if drawn is not None:
         places = [layout.covariates.index(name) for name in drawn.names]
         center[places] = drawn.mean
-        scale[places] = drawn.sd if spec.standardise else 1.0
+        scale[places] = drawn.sd
     return center, scale
 
 
-def _mode(spec: CoxSpec, x: Floats, sets: RiskSets, names: list[str]) -> Mode:
+def _prior_units(spec: CoxSpec, scale: Floats) -> Floats:
+    """What the prior of each slope is per, in scales: one scale, or one unit of X."""
+    return np.ones(scale.size) if spec.standardise else scale
+
+
+def _mode(spec: CoxSpec, x: Floats, sets: RiskSets, scale: Floats, names: list[str]) -> Mode:
     """The mode, or for priors without one to hand a place for chains to begin."""
     if isinstance(spec.slope, p.Flat):
         return find_mode(x, sets, names=names)
+    unit = _prior_units(spec, scale)
     known = isinstance(spec.slope, p.Normal)
     sigma, mean = (spec.slope.sigma, spec.slope.mu) if known else (1.0, 0.0)
-    return find_mode(x, sets, np.full(x.shape[1], sigma**-2.0), mean, names)
+    return find_mode(x, sets, (sigma * unit) ** -2.0, mean * unit, names)
 
 
 def _from_mode(
@@ -443,41 +479,72 @@ def _problem(
     data: dict[str, Any] = {
         "x": padded(x, size),
         "counted": padded(np.ones(n), size),
+        "unit": _prior_units(spec, scale),
         "n_events": float(outcome.event.sum()),
+        "stratum": padded(stratum, size),
     }
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"n_strata": len(common["strata"])}
     if layout.frailty:
         data["centre"] = padded(codes_of(rows.centres, common["centres"], "frailty"), size)
         settings |= {"n_centres": len(common["centres"]), "frailty_sd": spec.frailty_sd}
     if drawn is not None:
         places = [layout.covariates.index(name) for name in drawn.names]
-        shift, unit = center[places, None, None], scale[places, None, None]
-        data["quantiles"] = padded((drawn.quantiles - shift) / unit, size, axis=1)
-        data["loadings"] = padded(drawn.loadings, size, axis=1)
-        data["own"] = padded(drawn.own, size, axis=1)
-        settings |= {"drawn": tuple(places), "n_factors": drawn.loadings.shape[2]}
+        data |= _drawn_data(drawn, center[places], scale[places], size)
+        settings |= {"drawn": tuple(places), "n_drawn": data["quantiles"].shape[1]}
     if layout.measured:
         places = [layout.covariates.index(name) for name in layout.measured]
-        data["measurement"] = padded(x[:, places].T, size, axis=1)
-        error = padded(rows.error_sd / scale[places, None], size, axis=1)
-        data["error_sd"] = np.where(error > 0, error, 1.0)
-        settings |= {"measured": tuple(places)}
+        error_sd = rows.error_sd / scale[places, None]
+        data |= _measured_data(x[:, places].T, error_sd, rows.groups, size)
+        settings |= {"measured": tuple(places), "n_measured": data["measurement"].shape[1]}
     if spec.baseline is None:
         data["sets"], data["event_counted"] = padded_sets(sets, size)
     else:
-        data |= _basis(spec.baseline, outcome, stratum, size)
+        data |= _basis(spec.baseline, outcome, size)
         settings |= {
             "n_basis": spec.baseline.n_basis,
-            "n_strata": len(common["strata"]),
             "concentration": spec.baseline.concentration,
             "level": spec.baseline.level,
         }
-    return Structure(spec.slope, x.shape[1], size, **settings), data
+    return Structure(spec.slope, x.shape[1], **settings), data
 
 
-def _basis(
-    baseline: splines.Baseline, outcome: Outcome, stratum: Ints, size: int
-) -> dict[str, Floats]:
+def _drawn_data(drawn: DrawnColumns, center: Floats, scale: Floats, size: int) -> dict[str, Any]:
+    from bayesdose.risk.cox.sampling import padded, rounded
+
+    quantiles = (drawn.quantiles - center[:, None, None]) / scale[:, None, None]
+    n_columns, n_values = quantiles.shape[:2]
+    n_padded = rounded(n_values)
+    # values of padding are independent of all, and no row has them
+    root = np.eye(n_columns * n_padded)
+    kept = (np.arange(n_columns)[:, None] * n_padded + np.arange(n_values)).reshape(-1)
+    root[np.ix_(kept, kept)] = drawn.root
+    return {
+        "quantiles": padded(quantiles, n_padded, axis=1),
+        "root": root,
+        "drawn_place": padded(drawn.place, size),
+    }
+
+
+def _measured_data(
+    values: Floats, error_sd: Floats, groups: Ints | None, size: int
+) -> dict[str, Any]:
+    from bayesdose.risk.cox.sampling import padded, rounded
+
+    columns = [
+        measured_column(value, sd, groups) for value, sd in zip(values, error_sd, strict=True)
+    ]
+    longest = rounded(max(column.value.size for column in columns))
+    error = np.stack([padded(column.error_sd, longest) for column in columns])
+    return {
+        "measurement": np.stack([padded(column.value, longest) for column in columns]),
+        "error_sd": np.where(error > 0, error, 1.0),
+        "measured_counted": np.where(error > 0, 1.0, 0.0),
+        "measured_first": np.stack([padded(column.first, longest) for column in columns]),
+        "measured_place": np.stack([padded(column.place, size) for column in columns]),
+    }
+
+
+def _basis(baseline: splines.Baseline, outcome: Outcome, size: int) -> dict[str, Floats]:
     from bayesdose.risk.cox.sampling import padded
 
     end = float(outcome.stop.max())
@@ -491,7 +558,6 @@ def _basis(
         "event": padded(outcome.event.astype(float), size),
         "hazard_basis": padded(hazard, size),
         "cumulative_basis": padded(passed, size),
-        "stratum": padded(stratum, size),
         "knots": knots,
     }
 
@@ -528,9 +594,9 @@ def _smooth(
 def _without_padding(values: dict[str, Floats], n: int) -> dict[str, Floats]:
     """Draws of the rows that are there; standard normals behind them are of no use any more."""
     rows = ("eta", "drawn", "measured")
-    aside = ("drawn_z", "measured_z", "beta_z", "frailty_z", "factors")
+    aside = ("drawn_z", "measured_z", "beta_z", "frailty_z", "exposure_centre_z")
     return {
         name: value[..., :n] if name in rows else value
         for name, value in values.items()
-        if name not in aside
+        if not name.startswith(aside)
     }

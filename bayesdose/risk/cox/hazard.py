@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesdose.evaluate._arrays import Floats
 from bayesdose.risk.cox.columns import Ints
-from bayesdose.risk.cox.partial_likelihood import RiskSets, event_sums
+from bayesdose.risk.cox.partial_likelihood import RiskSets, event_sums, stratum_max
 
 #: Numbers kept of baseline hazards and of linear predictors.
 MOST_NUMBERS = 20_000_000
@@ -144,7 +144,8 @@ def step_hazards(
     of_stratum[sets.event_time] = stratum[sets.event_row]
     increments = np.empty((len(etas), n_times))
     for s, eta in enumerate(etas):
-        rates = event_sums(sets, np.exp(eta)[:, None])[:, 0]
+        top = stratum_max(sets, eta)
+        rates = event_sums(sets, np.exp(eta - top)[:, None])[:, 0] * np.exp(top[sets.event_row])
         steps = 1.0 / rates if rng is None else rng.standard_exponential(rates.size) / rates
         increments[s] = np.bincount(sets.event_time, steps, n_times)
     parts = [np.flatnonzero(of_stratum == code) for code in range(n_strata)]

@@ -7,13 +7,16 @@ import numpy as np
 
 from bayesdose.errors import RiskError
 from bayesdose.evaluate._arrays import Floats
-from bayesdose.risk.cox.partial_likelihood import RiskSets, derivatives
+from bayesdose.risk.cox.partial_likelihood import RiskSets, derivatives, within_strata
 
 _MOST_STEPS, _HALVINGS = 50, 30
 #: Change of the log density at which the mode is found.
 _TOLERANCE = 1e-13
 #: A coefficient of a standardised column beyond this is running away.
 _RUNAWAY = 25.0
+_LARGEST = 1e100
+#: Largest step in standard errors that may be left where no halved step goes up.
+_STUCK = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def find_mode(
     columns: Floats,
     sets: RiskSets,
     precision: Floats | None = None,
-    prior_mean: float = 0.0,
+    prior_mean: Floats | float = 0.0,
     names: list[str] | None = None,
 ) -> Mode:
     """Find the mode.
@@ -53,7 +56,7 @@ def find_mode(
     precision : ndarray of shape (p,), optional
         1 / variance of the coefficients' normal priors, in the units of the columns; 0 is flat. By
         default all are, which makes the mode the estimate of maximum likelihood.
-    prior_mean : float
+    prior_mean : float or ndarray of shape (p,)
         Mean of these priors, in the units of the columns.
     names : list of str, optional
         Of the columns, for messages.
@@ -68,12 +71,20 @@ def find_mode(
         When a column is constant or a combination of others, the events are separated by the
         columns so that the estimate is infinite, or no mode is found.
     """
-    mean, scale = columns.mean(0), columns.std(0)
+    if columns.shape[0] < 2 or not np.abs(columns).max() < _LARGEST:
+        raise RiskError(
+            "a Cox model needs two rows or more, and covariates below 1e100: rescale larger ones"
+        )
+    centred = within_strata(sets, columns)
+    scale = centred.std(0)
     names = names or [f"column {j}" for j in range(columns.shape[1])]
-    if (scale == 0).any():
-        raise RiskError(f"{names[int(np.argmin(scale))]} is the same in every row: leave it out")
+    silent = scale <= 1e-12 * np.maximum(1.0, np.abs(columns).max(0))
+    if silent.any():
+        where = "row" if sets.stratum.max() == 0 else "row of a stratum"
+        name = names[int(np.argmax(silent))]
+        raise RiskError(f"{name} is the same in every {where}: leave it out")
     # standardised columns, so that one tolerance serves all
-    x = (columns - mean) / scale
+    x = centred / scale
     prior = np.zeros(x.shape[1]) if precision is None else precision / scale**2
     center = prior_mean * scale
 
@@ -102,7 +113,13 @@ def _climb(
             if np.isfinite(reached) and reached >= value:
                 break
         else:
-            return beta  # no step goes up: the mode, to the precision of the density
+            # no step goes up: the mode, to the precision of the density
+            if float(slope @ step) < _STUCK**2:
+                return beta
+            raise RiskError(
+                "no step goes up, and yet the slope is not 0: the hazards spread over too many "
+                "orders of magnitude. Rescale the covariates, or take a prior"
+            )
         gained, beta, value = reached - value, there, reached
         slope, hessian = slope_there, hessian_there
         if np.abs(beta).max() > _RUNAWAY:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from bayesdose import _arviz
 from bayesdose.dose.priors import HalfNormal, Normal
 from bayesdose.errors import ConfigError, NotFittedError, RiskError
-from bayesdose.evaluate._arrays import Floats
+from bayesdose.evaluate._arrays import Floats, check_probability
 from bayesdose.evaluate._outcome import Outcome, as_outcome
 from bayesdose.evaluate.concordance import harrell_c
 from bayesdose.risk.cox import fitting, predicting
@@ -133,7 +133,14 @@ class CoxModel(BaseEstimator):
         self.device = device
         self.progress = progress
 
-    def fit(self, X: Any, y: Any, *, draws: Mapping[str, ArrayLike] | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        draws: Mapping[str, ArrayLike] | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit.
 
         Parameters
@@ -146,7 +153,12 @@ class CoxModel(BaseEstimator):
             excluded, to stop); or event and time in this order. True or 1 is an event.
         draws : dict of str to array-like of shape (n_draws, n), optional
             Covariates beside X that are known by joint predictive draws, such as the logarithm of
-            a predicted absorbed dose. Dims chain, draw, row are taken as well.
+            a predicted absorbed dose. Dims chain, draw, row are taken as well. Rows with the same
+            draws have one true value.
+        groups : array-like of shape (n,), optional
+            Patient of each row, where patients have several and a covariate is measured with
+            error: rows of a patient with the same measurement have one true value. It makes no
+            other difference; see `frailty`.
 
         Returns
         -------
@@ -163,8 +175,13 @@ class CoxModel(BaseEstimator):
             When the device is not there.
         """
         spec = self._spec()
+        if draws is not None and spec.inference == "mode":
+            raise ConfigError(
+                "inference='mode' knows no draws: true values are sampled with the coefficients, "
+                "by inference='nuts'"
+            )
         layout = fitting.layout_of(spec, X, draws)
-        rows = fitting.read_rows(layout, X, draws)
+        rows = fitting.read_rows(layout, X, draws, groups)
         outcome = as_outcome(y)
         n = len(rows.columns.values)
         if outcome.event.size != n:
@@ -192,7 +209,7 @@ class CoxModel(BaseEstimator):
             strata=tuple(strata),
             frailty=self.frailty,
             frailty_sd=self.frailty_sd,
-            measurement_sd=dict(self.measurement_sd or {}),
+            measurement_sd={} if self.measurement_sd is None else self.measurement_sd,
             standardise=self.standardise,
             inference=self.inference,
             draws=self.draws,
@@ -226,7 +243,7 @@ class CoxModel(BaseEstimator):
                 f"effective sample size {worst[1]:.0f}, {diverging} divergent transitions. Draw "
                 "more (draws=), or take tighter priors; summary() shows which parameter",
                 SamplingWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     @property
@@ -266,8 +283,7 @@ class CoxModel(BaseEstimator):
             NUTS also r_hat, ess_bulk, ess_tail and mcse.
         """
         fit = self._fitted()
-        if not 0 < prob < 1:
-            raise ConfigError(f"prob must lie between 0 and 1; got {prob}")
+        check_probability(prob)
         tails = np.array([0.5 - prob / 2, 0.5 + prob / 2])
         coef, sd = self.coef_, np.sqrt(np.diag(self.covariance_))
         if fit.mode is not None:
@@ -316,7 +332,7 @@ class CoxModel(BaseEstimator):
         """
         fit = self._fitted()
         rows = fitting.read_rows(fit.layout, X, draws)
-        return predicting.mean_log_hazard(fit, rows, self._rng())
+        return predicting.mean_log_hazard(fit, rows)
 
     def predict_survival_function(
         self,
@@ -354,7 +370,7 @@ class CoxModel(BaseEstimator):
         rows = fitting.read_rows(fit.layout, X, draws)
         grid = self._times(fit, rows, times)
         band = None if return_array else prob
-        mean, lower, upper = predicting.survival(fit, rows, grid, band, self._rng())
+        mean, lower, upper = predicting.survival(fit, rows, grid, band, self.random_state)
         if return_array:
             return mean
         codes = predicting.strata_of(fit, rows)
@@ -388,7 +404,8 @@ class CoxModel(BaseEstimator):
         Returns
         -------
         pandas.DataFrame
-            risk, lower, upper, from 0 to 1, with the index of X.
+            risk, lower, upper, from 0 to 1, with the index of X. Before the first event, where the
+            rows do not say how far the risk may be from 0, the interval is NaN.
 
         Raises
         ------
@@ -397,14 +414,43 @@ class CoxModel(BaseEstimator):
         """
         fit = self._fitted()
         rows = fitting.read_rows(fit.layout, X, draws)
-        at = np.atleast_1d(np.asarray(time, dtype=np.float64))
+        at = predicting.as_times(time, "time")
         if at.shape != (1,):
             raise ConfigError(f"time must be one number; got shape {at.shape}")
-        mean, lower, upper = predicting.survival(fit, rows, at, prob, self._rng())
+        predicting.warn_of_few_events(fit, rows, float(at[0]))
+        mean, lower, upper = predicting.survival(fit, rows, at, prob, self.random_state)
         return pd.DataFrame(
             {"risk": 1 - mean[:, 0], "lower": 1 - upper[:, 0], "upper": 1 - lower[:, 0]},
             index=rows.columns.index,
         )
+
+    def predict_cumulative_hazard_function(
+        self,
+        X: Any,
+        *,
+        draws: Mapping[str, ArrayLike] | None = None,
+        times: ArrayLike | None = None,
+    ) -> Floats:
+        """Cumulative hazard that the predicted survival stands for.
+
+        Parameters
+        ----------
+        X, draws, times
+            As in `predict_survival_function`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_times)
+            Minus the logarithm of the posterior mean of survival.
+
+        Raises
+        ------
+        PredictionError
+            When a time lies beyond follow-up, or a row's stratum had no event.
+        """
+        survival = self.predict_survival_function(X, draws=draws, times=times, return_array=True)
+        hazard: Floats = -np.log(survival)
+        return hazard
 
     def score(self, X: Any, y: Any, *, draws: Mapping[str, ArrayLike] | None = None) -> float:
         """Harrell's C of the risk score, higher is better.
@@ -458,8 +504,7 @@ class CoxModel(BaseEstimator):
         """
         fit = self._fitted()
         rows, outcome = self._training
-        if not 0 < alpha < 1:
-            raise ConfigError(f"alpha must lie between 0 and 1; got {alpha}")
+        check_probability(alpha, "alpha")
         stratum = codes_of(rows.strata, fit.strata, "strata")
         sets = risk_sets(outcome, self.ties, stratum)
         names = fit.layout.covariates
@@ -468,13 +513,10 @@ class CoxModel(BaseEstimator):
 
     def _times(self, fit: fitting.CoxFit, rows: fitting.Rows, times: ArrayLike | None) -> Floats:
         if times is not None:
-            given = np.atleast_1d(np.asarray(times, dtype=np.float64))
-            if given.ndim != 1 or (np.diff(given) <= 0).any():
-                raise ConfigError("times must be rising numbers")
+            given = predicting.as_times(times, "times")
+            if given.ndim != 1 or given.size == 0 or (np.diff(given) <= 0).any():
+                raise ConfigError("times must be one or more rising numbers")
             return given
         # event times of other strata may lie beyond the follow-up of these rows' own
         end = float(fit.follow_up[predicting.strata_of(fit, rows)].min())
         return fit.unique_times[fit.unique_times <= end]
-
-    def _rng(self) -> np.random.Generator:
-        return np.random.default_rng(self.random_state)

@@ -45,6 +45,8 @@ class RiskSets:
         Event time of each of them.
     removed : ndarray of shape (n_events,)
         Efron's l / d; 0 for Breslow.
+    stratum : ndarray of int of shape (n,)
+        Of each row.
     """
 
     order: Ints
@@ -56,6 +58,7 @@ class RiskSets:
     event_row: Ints
     event_time: Ints
     removed: Floats
+    stratum: Ints
 
 
 def risk_sets(outcome: Outcome, ties: str, strata: Ints | None = None) -> RiskSets:
@@ -100,7 +103,7 @@ def risk_sets(outcome: Outcome, ties: str, strata: Ints | None = None) -> RiskSe
         begins = np.cumsum(counts) - counts
         rank = np.arange(event_row.size) - begins[event_time[by_time]]
         removed[by_time] = rank / counts[event_time[by_time]]
-    return RiskSets(order, first, last, *start, event_row, event_time, removed)
+    return RiskSets(order, first, last, *start, event_row, event_time, removed, stratum)
 
 
 def _leading(stratum: Ints, time: Floats, order: Ints, times: Floats) -> tuple[Ints, Ints]:
@@ -135,9 +138,10 @@ def log_likelihood(sets: RiskSets, linear_predictor: Any, counted: Any = 1.0) ->
     """
     import jax.numpy as jnp
 
-    eta = linear_predictor
-    top = eta.max()
-    weight = jnp.exp(eta - top)
+    # what a whole stratum shares cancels: without it, no sum is drowned by another stratum's
+    top = jnp.full(linear_predictor.size, -jnp.inf).at[sets.stratum].max(linear_predictor)
+    eta = linear_predictor - top[sets.stratum]
+    weight = jnp.exp(eta)
     at_risk = _parts(weight[sets.order], sets.first, sets.last)
     if sets.start_order is not None:
         at_risk -= _parts(weight[sets.start_order], sets.start_first, sets.start_last)
@@ -145,7 +149,7 @@ def log_likelihood(sets: RiskSets, linear_predictor: Any, counted: Any = 1.0) ->
     total = at_risk[sets.event_time] - sets.removed * of_events[sets.event_time]
     # a padding event has an empty risk set: keep its logarithm, and the gradient of it, finite
     total = jnp.where(counted > 0, total, 1.0)
-    return (counted * (eta[sets.event_row] - top - jnp.log(total))).sum()
+    return (counted * (eta[sets.event_row] - jnp.log(total))).sum()
 
 
 def derivatives(sets: RiskSets, columns: Floats, eta: Floats) -> tuple[float, Floats, Floats]:
@@ -172,11 +176,11 @@ def derivatives(sets: RiskSets, columns: Floats, eta: Floats) -> tuple[float, Fl
     gradient : ndarray of shape (p,)
     hessian : ndarray of shape (p, p)
     """
-    top = eta.max()
-    weight = np.exp(eta - top)
+    eta = eta - stratum_max(sets, eta)
+    weight = np.exp(eta)
     at_risk, of_events = _sums(sets, np.column_stack([weight, weight[:, None] * columns]))
     total = at_risk[sets.event_time, 0] - sets.removed * of_events[sets.event_time, 0]
-    value = float((eta[sets.event_row] - top - np.log(total)).sum())
+    value = float((eta[sets.event_row] - np.log(total)).sum())
     share = weight * _counted(sets, total, eta.size)
     gradient = columns[sets.event_row].sum(0) - share @ columns
     hessian = _products(sets, total, at_risk, of_events)
@@ -197,6 +201,46 @@ def _products(sets: RiskSets, total: Floats, at_risk: Floats, of_events: Floats)
     cross = risk.T @ (powers[1] * events)
     out: Floats = risk.T @ (powers[0] * risk) - cross - cross.T
     out += events.T @ (powers[2] * events)
+    return out
+
+
+def stratum_max(sets: RiskSets, values: Floats) -> Floats:
+    """Largest value of each row's stratum.
+
+    Parameters
+    ----------
+    sets : RiskSets
+        Risk sets.
+    values : ndarray of shape (n,)
+        Of the rows.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    top = np.full(int(sets.stratum.max()) + 1, -np.inf)
+    np.maximum.at(top, sets.stratum, values)
+    out: Floats = top[sets.stratum]
+    return out
+
+
+def within_strata(sets: RiskSets, columns: Floats) -> Floats:
+    """Columns less their means in each stratum, which changes no partial likelihood.
+
+    Parameters
+    ----------
+    sets : RiskSets
+        Risk sets.
+    columns : ndarray of shape (n, p)
+        Of the rows.
+
+    Returns
+    -------
+    ndarray of shape (n, p)
+    """
+    counts = np.bincount(sets.stratum)
+    sums = np.stack([np.bincount(sets.stratum, column) for column in columns.T], axis=1)
+    out: Floats = columns - (sums / np.maximum(counts, 1)[:, None])[sets.stratum]
     return out
 
 

@@ -18,7 +18,12 @@ from scipy import stats
 
 from bayesdose.evaluate._arrays import Floats
 from bayesdose.evaluate._outcome import Outcome
-from bayesdose.risk.cox.partial_likelihood import RiskSets, event_sums
+from bayesdose.risk.cox.partial_likelihood import (
+    RiskSets,
+    event_sums,
+    stratum_max,
+    within_strata,
+)
 
 
 @dataclass(frozen=True)
@@ -135,9 +140,9 @@ def _share_gone(outcome: Outcome, at: Floats) -> Floats:
 def _moments(columns: Floats, coefficients: Floats, sets: RiskSets) -> tuple[Floats, Floats]:
     """Mean and variance of the columns that each event's sum weighs."""
     p = columns.shape[1]
-    centred = columns - columns.mean(0)
+    centred = within_strata(sets, columns)
     eta = centred @ coefficients
-    weight = np.exp(eta - eta.max())[:, None]
+    weight = np.exp(eta - stratum_max(sets, eta))[:, None]
     upper = np.triu_indices(p)
     products = centred[:, upper[0]] * centred[:, upper[1]]
     sums = event_sums(sets, np.concatenate([weight, weight * centred, weight * products], axis=1))
@@ -145,7 +150,8 @@ def _moments(columns: Floats, coefficients: Floats, sets: RiskSets) -> tuple[Flo
     mean, second = sums[:, :p], np.empty((len(sums), p, p))
     second[:, upper[0], upper[1]] = sums[:, p:]
     second[:, upper[1], upper[0]] = sums[:, p:]
-    return mean + columns.mean(0), second - mean[:, :, None] * mean[:, None, :]
+    variance = second - mean[:, :, None] * mean[:, None, :]
+    return mean + (columns - centred)[sets.event_row], variance
 
 
 def _mean_by_time(sets: RiskSets, values: Floats) -> Floats:

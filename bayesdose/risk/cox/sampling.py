@@ -29,7 +29,7 @@ WARMUP = 1000
 #: Acceptance aimed at; shrinkage priors have a funnel that wants smaller steps.
 _ACCEPT, _ACCEPT_SHRINKAGE = 0.95, 0.99
 #: Parameters with a value a row or centre.
-_OF_ROWS = {"drawn_z", "measured_z", "frailty_z"}
+_OF_ROWS = ("drawn_z", "measured_z", "frailty_z", "exposure_centre_z")
 _BLOCK = 250
 _ROUND = 64
 
@@ -116,6 +116,8 @@ def padded_sets(sets: RiskSets, n_rows: int) -> tuple[RiskSets, Floats]:
         # the last event time is padding too, with an empty risk set
         event_time=np.concatenate([sets.event_time, np.full(n_padding, times - 1)]),
         removed=padded(sets.removed, events),
+        # rows of padding are a stratum of their own
+        stratum=np.concatenate([sets.stratum, np.full(tail.size, rows - 1)]),
         **by_time,
         **late,
     ), np.repeat([1.0, 0.0], [sets.event_row.size, n_padding])
@@ -224,7 +226,7 @@ def _compiled(structure: Structure) -> tuple[Any, Any, Any]:
                 position,
                 WARMUP,
                 # one block for what all rows share; effects of rows and centres are nearly free
-                dense_mass=[tuple(sorted(position.keys() - _OF_ROWS))],
+                dense_mass=[tuple(name for name in position if not name.startswith(_OF_ROWS))],
                 target_accept_prob=accept,
                 model_args=(data,),
                 rng_key=key,

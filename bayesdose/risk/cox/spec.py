@@ -68,6 +68,11 @@ class CoxSpec:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{name} must be a whole number from {least}; got {value!r}")
+        if not isinstance(self.measurement_sd, Mapping):
+            raise ConfigError(
+                "measurement_sd is a dict from covariate to standard deviation, such as "
+                f"{{'log_dose': 0.3}}; got {self.measurement_sd!r}"
+            )
         self._check_mode()
 
     def _check_priors(self) -> None:
