@@ -22,8 +22,8 @@ help: ## List the targets
 demo: $(INSTALLED) ## Fit the reference cohort: tables per tissue, pictures, a summary
 	$(BIN)/bayesdose demo
 
-test: lint ## Run lint, then every test (BAYESDOSE_TEST_DATA: a folder of real tables)
-	$(BIN)/pytest
+test: lint ## Run lint, then every test, two files at a time (BAYESDOSE_TEST_DATA: real tables)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 bench: $(INSTALLED) ## Time fit and leave-one-patient-out against PyMC with nutpie
 	$(BIN)/python tests/benchmarks/bench.py

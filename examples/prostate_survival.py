@@ -19,6 +19,7 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,11 +91,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     write(tables, arguments.out)
     pictures = {
-        "hazard_ratios": report.plot_hazard_ratios(ratios),
-        "calibration": report.plot_risk_calibration(found),
-        "kaplan_meier": report.plot_kaplan_meier(shown, unit="months"),
+        "hazard_ratios": (report.plot_hazard_ratios(ratios), "Death of any cause"),
+        "calibration": (
+            report.plot_risk_calibration(found),
+            "Risk of death of any cause, men left out of the fit",
+        ),
+        "kaplan_meier": (
+            report.plot_kaplan_meier(shown, unit="months"),
+            "Death of any cause; tertiles of risk learnt in folds",
+        ),
     }
-    for name, axes in pictures.items():
+    for name, (axes, title) in pictures.items():
+        entitle(axes, title)
         report.save_figure(axes, arguments.out / f"{name}.png")
 
 
@@ -321,6 +329,12 @@ def write(tables: dict[str, pd.DataFrame], folder: Path) -> None:
         table.to_csv(partial)
         os.replace(partial, folder / f"{name}.csv")
     print(f"\ntables and pictures written to {folder}")
+
+
+def entitle(axes: Any, title: str) -> None:
+    """Say above a picture what it is of."""
+    figure = np.ravel(axes)[0].figure
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="#222222")
 
 
 if __name__ == "__main__":

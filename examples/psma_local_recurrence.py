@@ -27,7 +27,6 @@ import pandas as pd
 import bayesdose as bd
 from bayesdose import evaluate
 from bayesdose.evaluate import RiskCalibration
-from bayesdose.evaluate.cross_validation import cross_validate
 
 SEED = 1
 # What the table's SOURCE.md states.
@@ -253,7 +252,7 @@ def cross_validated(scans: pd.DataFrame, n_repeats: int) -> pd.DataFrame:
         ("not at primary staging", scans[scans["staging"] != "primary"], LIKELIHOODS),
         ("after prostatectomy", scans[scans["px"] == 1], without_px),
     ):
-        found = cross_validate(
+        found = evaluate.cross_validate(
             bd.MultimodalNaiveBayes(likelihoods),
             inputs(rows_of)[list(likelihoods)],
             rows_of["label"].to_numpy(),

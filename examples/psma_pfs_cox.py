@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,7 @@ DOSE_MODEL = "log(suv_mean) + log(volume_ml) + log(psma_tv_ml)"
 # wide, so that what is seen of the dose is attenuation and not shrinkage
 WIDE = bd.Normal(0.0, 1.0)
 COARSE_CV = 0.8
+JOINT = "predicted from PET, joint draws"
 MANY = 5000
 
 
@@ -65,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="folder for tables (CSV) and pictures (PNG)")
     parser.add_argument(
-        "--quick", action="store_true", help="modes for draws, fewer repeats, no bootstrap"
+        "--quick",
+        action="store_true",
+        help="modes for draws, fewer repeats, no bootstrap, no dose by its joint draws",
     )
     arguments = parser.parse_args(argv)
     quick = arguments.quick
@@ -79,21 +83,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     effect = effect_of_dose(cohort, quick)
     scores, folds = discrimination(X, y, cohort.patients["patient_id"], quick)
     left_out = {name: out_of_fold(X[columns], y, folds) for name, columns in SETS.items()}
-    absolute, curves = absolute_risk(models["both"], X, y, left_out)
+    absolute = absolute_risk(models["both"], X)
+    scored, curves = calibration(y, left_out)
     groups, shown, naive = risk_groups(models["both"], X, y, left_out["both"], folds)
     hazards = models["both"].check_proportional_hazards()
     print(f"\n{textwrap.fill(f'Proportional hazards: {hazards.verdict}', 98)}")
     print(hazards.table.round(2).to_string())
     print("In the simulation they are proportional for men of the same frailty.\n")
-    for line in conclusions(scores, effect, absolute, groups):
+    for line in conclusions(scores, effect, scored, groups):
         print(textwrap.fill(line, 98, subsequent_indent="  "))
     if arguments.out is None:
         return
     tables = {
         "hazard_ratios": report.hazard_ratios_data(ratios),
         "effect_of_dose": effect,
-        "discrimination": scores,
-        "absolute_risk": absolute,
+        "discrimination": scores.assign(source="published (from, to), and simulated"),
+        "absolute_risk": absolute.assign(by_months=HORIZON),
+        "calibration": scored,
         "decision_curve": report.decision_curve_data(curves),
         "risk_groups": groups,
         "kaplan_meier": report.kaplan_meier_data(shown),
@@ -214,7 +220,8 @@ def effect_of_dose(cohort: simulate.ProgressionCohort, quick: bool) -> pd.DataFr
         add(f"{name}, known error", WIDE, known, measurement_sd={DOSE: "error"})
     mean = base.assign(**{DOSE: predicted.mean(0)})
     add("predicted from PET, mean taken as true", WIDE, mean, **as_known)
-    add("predicted from PET, joint draws", WIDE, base, of_dose={DOSE: predicted})
+    if not quick:
+        add(JOINT, WIDE, base, of_dose={DOSE: predicted})
     table = pd.DataFrame(rows).T
     n = 500 if quick else MANY
     many = {name: in_many_men(n, each) for name, each in (("", None), (" coarsely", coarser()))}
@@ -350,16 +357,22 @@ def calibrations(
     }
 
 
-def absolute_risk(
-    model: bd.CoxModel, X: pd.DataFrame, y: pd.DataFrame, left_out: dict[str, LeftOut]
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Risk at 12 months: three made-up men, and whether the risks of men left out are right."""
+def absolute_risk(model: bd.CoxModel, X: pd.DataFrame) -> pd.DataFrame:
+    """Risk at 12 months of three made-up men, who differ in dose."""
     typical = X.median().to_frame().T
     gy = [10.0, 20.0, 40.0]
     men = pd.concat([typical] * 3, ignore_index=True).assign(**{DOSE: np.log2(gy)})
     men.index = pd.Index([f"{dose:g} Gy" for dose in gy], name=DOSE)
     print(f"\nRisk of PSA progression by {HORIZON:g} months (95 % band), all else at the median")
-    print(model.predict_risk_at(men, HORIZON).round(2).to_string())
+    table = model.predict_risk_at(men, HORIZON)
+    print(table.round(2).to_string())
+    return table
+
+
+def calibration(
+    y: pd.DataFrame, left_out: dict[str, LeftOut]
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Whether the risks of men left out are right, and of what use they are."""
     grid = evaluate.time_grid(y["time"], y["event"])
     happened = y["event"] & (y["time"] <= grid.truncation)
     found = calibrations(y, left_out)
@@ -438,16 +451,22 @@ def risk_groups(
 
 
 def conclusions(
-    scores: pd.DataFrame, effect: pd.DataFrame, absolute: pd.DataFrame, groups: pd.DataFrame
+    scores: pd.DataFrame, effect: pd.DataFrame, scored: pd.DataFrame, groups: pd.DataFrame
 ) -> list[str]:
     """What 99 men can and cannot show, in words and with this run's figures."""
     both, imaging = scores.loc["both"], scores.loc["PET and dose"]
     coarse = effect.loc["measured coarsely, taken as true"]
     error = effect.loc["measured coarsely, known error"]
     mean = effect.loc["predicted from PET, mean taken as true"]
-    joint = effect.loc["predicted from PET, joint draws"]
+    by_draws = ""
+    if JOINT in effect.index:
+        joint = effect.loc[JOINT]
+        by_draws = (
+            f" and {joint['coef']:.2f} ({joint['lower']:.2f} to {joint['upper']:.2f}) by its "
+            "joint draws"
+        )
     learnt, naive = groups.loc["learnt in folds"], groups.loc["naive"]
-    slope = absolute.loc["both"]
+    slope = scored.loc["both"]
     return [
         f"What {N_MEN} men can show:",
         f"* That a dose whose doubling halves the hazard matters: cross-validated C of PET and "
@@ -458,9 +477,8 @@ def conclusions(
         f"({coarse['lower']:.2f} to {coarse['upper']:.2f}), and more men do not mend that "
         f"({coarse['in many men']:.2f}). With the known error in the model it is "
         f"{error['coef']:.2f} ({error['lower']:.2f} to {error['upper']:.2f}). A dose predicted "
-        f"from PET gives {mean['coef']:.2f} by its mean and {joint['coef']:.2f} "
-        f"({joint['lower']:.2f} to {joint['upper']:.2f}) by its joint draws. What was not "
-        "measured well stays uncertain.",
+        f"from PET gives {mean['coef']:.2f} by its mean{by_draws}. What was not measured well "
+        "stays uncertain.",
         "",
         f"What {N_MEN} men cannot show:",
         f"* Which of two sets of covariates is better. C of both is {both['apparent']:.2f} on the "
@@ -484,11 +502,11 @@ def conclusions(
 
 
 def write(tables: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as CSV, whole or not at all."""
+    """Write each table as CSV, whole or not at all; a column says where its figures are from."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         partial = folder / f".{name}.csv.partial"
-        table.to_csv(partial)
+        (table if "source" in table else table.assign(source="simulated")).to_csv(partial)
         os.replace(partial, folder / f"{name}.csv")
     print(f"\ntables and pictures written to {folder}")
 
@@ -507,14 +525,37 @@ def draw(
         shown_as: ratios[f"both, {kind}"].rename_axis(None) for kind, shown_as in kinds.items()
     }
     pictures = {
-        "hazard_ratios": report.plot_hazard_ratios(forest),
-        "calibration": report.plot_risk_calibration(found["both"]),
-        "decision_curve": report.plot_decision_curve(curves),
-        "kaplan_meier": report.plot_kaplan_meier(shown, unit="months"),
-        "kaplan_meier_naive": report.plot_kaplan_meier(naive, unit="months"),
+        "hazard_ratios": (
+            report.plot_hazard_ratios(forest),
+            "PSA progression, model of both (clinical, PET and dose)",
+        ),
+        "calibration": (
+            report.plot_risk_calibration({"both": found["both"]}),
+            f"PSA progression by {HORIZON:g} months, men left out",
+        ),
+        "decision_curve": (
+            report.plot_decision_curve(curves),
+            f"PSA progression by {HORIZON:g} months, men left out of the fit",
+        ),
+        "kaplan_meier": (
+            report.plot_kaplan_meier(shown, unit="months"),
+            "PSA progression, model of both: groups learnt in folds",
+        ),
+        "kaplan_meier_naive": (
+            report.plot_kaplan_meier(naive, unit="months"),
+            "PSA progression, model of both: naive, of the men it was fitted to",
+        ),
     }
-    for name, axes in pictures.items():
+    for name, (axes, title) in pictures.items():
+        entitle(axes, title)
         report.save_figure(axes, folder / f"{name}.png")
+
+
+def entitle(axes: Any, title: str) -> None:
+    """Say above a picture what it is of, and that no man in it exists."""
+    figure = np.ravel(axes)[0].figure
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="#222222")
+    figure.text(0.99, 0.99, "SIMULATED", ha="right", va="top", fontsize=8, color="#555555")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,7 @@ from sklearn.model_selection import train_test_split
 
 import bayesdose as bd
 from bayesdose import evaluate
-from bayesdose.evaluate.cross_validation import CrossValidation, cross_validate
-from bayesdose.evaluate.risk_groups import OptimismWarning, RiskGroups
+from bayesdose.evaluate import CrossValidation, OptimismWarning, RiskGroups
 from bayesdose.risk import scores
 
 SEED = 1
@@ -133,7 +132,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(textwrap.fill(line, 98, subsequent_indent="  "))
     if arguments.out is not None:
         tables = {
-            "published_beside_reproduced": published,
+            "published_beside_reproduced": published.assign(
+                source="published, and simulated (here)"
+            ),
             "runs": runs,
             "at_staging": estimates,
             "folds": validations["raw"].folds,
@@ -146,13 +147,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         write(tables, arguments.out)
         terms = model.contributions(x)
         pictures = {
-            "shapley_bars": bd.report.plot_contributions(terms),
-            "shapley_beeswarm": bd.report.plot_contributions_beeswarm(terms, x),
+            "shapley_bars": (bd.report.plot_contributions(terms), "Metastases at staging"),
+            "shapley_beeswarm": (
+                bd.report.plot_contributions_beeswarm(terms, x),
+                "Metastases at staging",
+            ),
             **pictures_at_staging(y, risks, calibration),
             **pictures_later(later["event"].to_numpy(), single, shown),
         }
-        for name, axes in pictures.items():
-            label_simulated(axes)
+        for name, (axes, title) in pictures.items():
+            entitle(axes, title)
             bd.report.save_figure(axes, arguments.out / f"{name}.png")
 
 
@@ -217,7 +221,7 @@ def area(y: Any, score: Any) -> float:
 
 def validated(model: Any, staged: pd.DataFrame, n_repeats: int) -> CrossValidation:
     """Repeated stratified folds; what the pipeline learns, it learns inside the training fold."""
-    return cross_validate(
+    return evaluate.cross_validate(
         model,
         inputs(staged),
         staged["metastasis"].to_numpy(),
@@ -463,6 +467,11 @@ def conclusions(
     paired = against_capra.iloc[0]
     raw = calibration["raw"]
     inside = (areas["lower"] <= 0.5).sum()
+    told_apart = honest["lower"] > 0.5
+    together = (
+        "* That the inputs together tell men with metastases at staging from men without: the "
+        f"interval of the cross-validated area {'is above' if told_apart else 'holds'} 0.5."
+    )
     return [
         "What selection does:",
         f"* It finds an easy validation set, not a better model. The chosen run has "
@@ -479,15 +488,14 @@ def conclusions(
         f"simulated, is {auc.iloc[-1]:.2f}.",
         "",
         "What 94 and 23 men can show:",
-        "* That the inputs together tell men with metastases at staging from men without: the "
-        f"interval of the cross-validated area {'is above' if honest['lower'] > 0.5 else 'holds'} "
-        "0.5.",
+        *([together] if told_apart else []),
         f"* That raw risks are too extreme: inputs that share their information are counted as "
         f"if each were new. The slope is {raw.slope:.2f} ({raw.slope_lower:.2f} to "
         f"{raw.slope_upper:.2f}); 1 is right. Recalibration inside the training folds makes it "
         f"{calibration['recalibrated'].slope:.2f}.",
         "",
         "What 94 and 23 men cannot show:",
+        *([] if told_apart else [together]),
         f"* How well men followed up are told apart: {multimodal['auc']:.2f}, and anything from "
         f"{multimodal['lower']:.2f} to {multimodal['upper']:.2f}. Of the {len(areas)} scores, "
         f"{inside} have intervals that hold 0.5. The published upper end of 1.000 is 1.002 cut at "
@@ -508,43 +516,54 @@ def conclusions(
 
 
 def write(tables: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as CSV, whole or not at all."""
+    """Write each table as CSV, whole or not at all; a column says where its figures are from."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         partial = folder / f".{name}.csv.partial"
-        table.to_csv(partial)
+        (table if "source" in table else table.assign(source="simulated")).to_csv(partial)
         os.replace(partial, folder / f"{name}.csv")
     print(f"\ntables and pictures written to {folder}")
 
 
 def pictures_at_staging(
     y: np.ndarray, risks: dict[str, np.ndarray], calibration: dict[str, Any]
-) -> dict[str, Any]:
-    """Calibration and decision curves of men who were left out of the fit."""
+) -> dict[str, tuple[Any, str]]:
+    """Calibration and decision curves, with titles, of men who were left out of the fit."""
     thresholds = np.arange(0.05, 0.951, 0.01)
     curves = {name: evaluate.decision_curve(y, risk, thresholds) for name, risk in risks.items()}
     return {
-        "calibration_at_staging": bd.report.plot_risk_calibration(calibration, probability=risks),
-        "decision_curve_at_staging": bd.report.plot_decision_curve(curves),
+        "calibration_at_staging": (
+            bd.report.plot_risk_calibration(calibration, probability=risks),
+            "Metastases at staging, men left out of the fit",
+        ),
+        "decision_curve_at_staging": (
+            bd.report.plot_decision_curve(curves),
+            "Metastases at staging, men left out of the fit",
+        ),
     }
 
 
 def pictures_later(
     event: np.ndarray, single: pd.DataFrame, shown: dict[str, RiskGroups]
-) -> dict[str, Any]:
-    """ROC curves and Kaplan and Meier's curves of the men followed up."""
+) -> dict[str, tuple[Any, str]]:
+    """ROC curves and Kaplan and Meier's curves, with titles, of the men followed up."""
     names = ["multimodal", "CAPRA", SURROGATE]
+    cut = {kind: f"{kind} of men left out at staging" for kind in ("median", "tertiles")}
     curves = {
-        f"kaplan_meier_{kind.replace(' ', '_')}": bd.report.plot_kaplan_meier(found, unit="months")
+        f"kaplan_meier_{kind.replace(' ', '_')}": (
+            bd.report.plot_kaplan_meier(found, unit="months"),
+            f"Metastasis later, multimodal; cut: {cut.get(kind, kind)}",
+        )
         for kind, found in shown.items()
     }
     roc = bd.report.plot_roc({name: (event, single[name]) for name in names})
-    return {"roc_later": roc, **curves}
+    return {"roc_later": (roc, "Metastasis later, men followed up"), **curves}
 
 
-def label_simulated(axes: Any) -> None:
-    """Say on the picture that no man in it exists."""
+def entitle(axes: Any, title: str) -> None:
+    """Say above a picture what it is of, and that no man in it exists."""
     figure = np.ravel(axes)[0].figure
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="#222222")
     figure.text(0.99, 0.99, "SIMULATED", ha="right", va="top", fontsize=8, color="#555555")
 
 

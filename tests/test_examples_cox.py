@@ -118,11 +118,27 @@ def test_psma_risk_groups_learnt_in_folds_part_less(psma):
     assert f"{learnt['log-rank p']:.2g}" in text
     curves = tables["kaplan_meier"].groupby("group")
     assert (curves["n_events"].sum() + curves["n_censored"].sum()).sum() == 99
-    absolute = tables["absolute_risk"]
-    assert list(absolute.index) == ["clinical", "PET and dose", "both"]
-    assert absolute["scaled"].to_dict() == pytest.approx(
-        (1 - absolute["integrated Brier"] / absolute["null"]).to_dict()
+    scored = tables["calibration"]
+    assert list(scored.index) == ["clinical", "PET and dose", "both"]
+    assert scored["scaled"].to_dict() == pytest.approx(
+        (1 - scored["integrated Brier"] / scored["null"]).to_dict()
     )
+
+
+@pytest.mark.slow
+def test_psma_tables_hold_the_risks_and_say_that_they_are_simulated(psma):
+    text, _, tables, _ = psma
+    risks = tables["absolute_risk"]
+    assert list(risks.index) == ["10 Gy", "20 Gy", "40 Gy"]
+    assert risks["risk"].is_monotonic_decreasing
+    assert (risks["by_months"] == 12).all()
+    for dose, row in risks.iterrows():
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{dose} ")]
+        shown = [float(value) for value in line.split()[2:]]
+        assert shown == pytest.approx(list(row[["risk", "lower", "upper"]]), abs=0.0051)
+    for name, table in tables.items():
+        assert table["source"].str.contains("simulated").all(), name
+    assert tables["discrimination"]["source"].str.startswith("published").all()
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,25 @@ def test_primary_says_what_it_must(primary):
 
 
 @pytest.mark.slow
+def test_primary_claims_no_more_than_its_interval(primary):
+    text, folder = primary
+    estimates = pd.read_csv(folder / "at_staging.csv", index_col=0)
+    lower = estimates.loc["cross-validated, interval of shared pairs", "lower"]
+    can, cannot = one_line(text).split("What 94 and 23 men can show")[1].split("cannot show:")
+    together = "* That the inputs together tell men with metastases"
+    assert (together in can, together in cannot) == (lower > 0.5, lower <= 0.5)
+
+
+@pytest.mark.slow
+def test_primary_tables_say_that_they_are_simulated(primary):
+    _, folder = primary
+    for path in folder.glob("*.csv"):
+        assert pd.read_csv(path)["source"].str.contains("simulated").all(), path
+    published = pd.read_csv(folder / "published_beside_reproduced.csv")
+    assert published["source"].str.startswith("published").all()
+
+
+@pytest.mark.slow
 def test_primary_has_the_published_figures(primary):
     _, folder = primary
     table = pd.read_csv(folder / "published_beside_reproduced.csv", index_col=[0, 1])

@@ -1,6 +1,10 @@
 """Arrays at the door of the room: checked once here, so that the formulas can trust them."""
 
-from typing import Literal
+from collections.abc import Hashable
+from decimal import Decimal
+from itertools import combinations
+from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +20,7 @@ def as_sites(
     values: ArrayLike, name: str, *, n_sites: int | None = None, positive: bool = False
 ) -> Floats:
     """Return `values` as finite floats of shape (n_sites,), or say which entry is not."""
-    array = _as_floats(values, name)
+    array = as_numbers(values, f"`{name}`")
     if array.ndim != 1 or array.size == 0:
         raise BayesdoseError(
             f"`{name}` must be one number a site, shape (n_sites,); got shape {array.shape}."
@@ -38,7 +42,7 @@ def as_sites(
 
 def as_draws(draws: ArrayLike, *, n_sites: int | None = None, name: str = "draws") -> Floats:
     """Return `draws` as finite floats of shape (n_draws, n_sites), or say what is wrong."""
-    array = _as_floats(draws, name)
+    array = as_numbers(draws, f"`{name}`")
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         raise BayesdoseError(
             f"`{name}` must have shape (n_draws, n_sites) with at least two draws; got shape "
@@ -66,18 +70,18 @@ def check_probability(prob: float, name: str = "prob") -> float:
 
 
 def group_codes(
-    groups: ArrayLike, n_sites: int, name: str = "groups"
+    groups: ArrayLike, n: int, name: str = "groups", *, unit: Literal["row", "site"] = "row"
 ) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
-    """Return codes (n_sites,), numbered in order of appearance, and the labels they stand for."""
+    """Return codes (n,), numbered in order of appearance, and the labels they stand for."""
     labels = np.asarray(groups, dtype=object)
-    if labels.shape != (n_sites,):
+    if labels.shape != (n,):
         raise BayesdoseError(
-            f"`{name}` must be one label for each of the {n_sites} sites; got shape {labels.shape}."
+            f"`{name}` must be one label for each of the {n} {unit}s; got shape {labels.shape}."
         )
     codes, unique = pd.factorize(labels)
     if (codes < 0).any():
         first = int(np.flatnonzero(codes < 0)[0])
-        raise BayesdoseError(f"`{name}` has no label for site {first}: got {labels[first]!r}.")
+        raise BayesdoseError(f"`{name}` has no label for {unit} {first}: got {labels[first]!r}.")
     return codes, np.asarray(unique, dtype=object)
 
 
@@ -89,7 +93,7 @@ def site_weights(weights: Weights, groups: ArrayLike | None, n_sites: int) -> Fl
         raise ConfigError(f"`weights` must be 'site' or 'patient'; got {weights!r}.")
     if groups is None:
         raise ConfigError("`weights='patient'` needs `groups`, the patient of each site.")
-    codes, _ = group_codes(groups, n_sites)
+    codes, _ = group_codes(groups, n_sites, unit="site")
     return 1.0 / np.bincount(codes)[codes]
 
 
@@ -107,11 +111,88 @@ def weighted_median(values: Floats, weights: Floats) -> float:
     return float(0.5 * (ordered[lower] + ordered[upper]))
 
 
-def _as_floats(values: ArrayLike, name: str) -> Floats:
+def as_numbers(
+    values: ArrayLike, name: str, error: type[BayesdoseError] = BayesdoseError
+) -> Floats:
+    """Return real numbers as floats of any shape, None and NA as NaN; convert nothing else.
+
+    NumPy would take dates for nanoseconds, text for what it spells, and half of a complex number.
+    """
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise BayesdoseError(f"`{name}` must hold numbers only ({err}).") from err
+        array = np.asarray(values)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64, copy=False)
+        if array.dtype.kind != "O":
+            raise error(_no_numbers(name, str(array.dtype), array.dtype.kind))
+        flat = array.ravel()
+        for place, value in enumerate(flat):
+            if not _is_number(value):
+                got = f"{type(value).__name__} in entry {place}"
+                raise error(_no_numbers(name, got, np.asarray(value).dtype.kind, value))
+        none = pd.isna(flat)
+        return np.where(none, np.nan, flat).astype(np.float64).reshape(array.shape)
+    except BayesdoseError:
+        raise
+    except (TypeError, ValueError, OverflowError) as err:
+        raise error(f"{name} must hold numbers only ({err}).") from err
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, np.timedelta64):  # NumPy counts it among the integers
+        return False
+    return value is None or value is pd.NA or isinstance(value, Real | Decimal)
+
+
+def _no_numbers(name: str, got: str, kind: str, value: object = None) -> str:
+    message = f"{name} must hold numbers only; got {got}. "
+    if kind in "mM" or hasattr(value, "total_seconds") or hasattr(value, "isoformat"):
+        return message + (
+            "Dates and durations have no unit here: count them in one of your choice, such as "
+            "months, `(end - start).dt.days / 30.44`."
+        )
+    if kind in "USTO":
+        return message + (
+            "Text is not converted: use `pandas.to_numeric`, and see to what is no number."
+        )
+    return message + "Give real numbers."
+
+
+def check_same_order(**named: Any) -> None:
+    """Refuse tables and series whose index holds the same labels in different orders.
+
+    Rows are paired by position. Objects without an index, or with other labels, are left alone.
+
+    Parameters
+    ----------
+    **named : object
+        Arguments by name, as the user gave them.
+
+    Raises
+    ------
+    BayesdoseError
+        When two have the same unique labels in another order.
+    """
+    indexed = [
+        (name, value.index)
+        for name, value in named.items()
+        if isinstance(value, pd.Series | pd.DataFrame)
+    ]
+    for (first, one), (second, other) in combinations(indexed, 2):
+        if one.equals(other) or len(one) != len(other):
+            continue
+        if one.is_unique and other.is_unique and set(one) == set(other):
+            pairs = enumerate(zip(one, other, strict=True))
+            row, labels = next((row, pair) for row, pair in pairs if pair[0] != pair[1])
+            raise BayesdoseError(
+                f"`{first}` and `{second}` have the same index labels in another order (row {row} "
+                f"is {_plain(labels[0])} in `{first}` and {_plain(labels[1])} in `{second}`), and "
+                f"rows are paired by position. Take `{second}.loc[{first}.index]`; where the "
+                "labels mean nothing, `.to_numpy()`."
+            )
+
+
+def _plain(label: Hashable) -> str:
+    return repr(label.item() if isinstance(label, np.generic) else label)
 
 
 def check_labels(values: ArrayLike, name: str, *, both: bool = False) -> NDArray[np.bool_]:

@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, as_sites, check_labels, check_probability
+from bayesdose.evaluate._arrays import (
+    Floats,
+    as_numbers,
+    as_sites,
+    check_labels,
+    check_probability,
+    check_same_order,
+)
 
 Bools = NDArray[np.bool_]
 Train = tuple[ArrayLike, ArrayLike]
@@ -74,6 +81,7 @@ def _curve(time: Floats, counted: Bools, own_risk: Bools) -> ProductLimit:
 
 def check_follow_up(time: ArrayLike, event: ArrayLike, where: str = "") -> tuple[Floats, Bools]:
     """Return times and events, or say what is wrong; `where` is put before their names."""
+    check_same_order(**{f"{where}time": time, f"{where}event": event})
     times = as_sites(time, f"{where}time")
     if (times <= 0).any():
         first = int(np.flatnonzero(times <= 0)[0])
@@ -111,10 +119,7 @@ def check_train(train: Train | None, time: Floats, event: Bools) -> tuple[Floats
 
 def check_grid(times: ArrayLike, time: Floats, train_time: Floats) -> Floats:
     """Return increasing times inside the follow-up of both sets of rows, or say which is not."""
-    try:
-        grid = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    except (TypeError, ValueError) as err:
-        raise ConfigError(f"`times` must hold numbers only ({err}).") from err
+    grid = np.atleast_1d(as_numbers(times, "`times`", ConfigError))
     if grid.ndim != 1 or grid.size == 0 or not (np.diff(grid) > 0).all():
         raise ConfigError(
             "`times` must be one or more increasing numbers, shape (n_times,), each once; got "

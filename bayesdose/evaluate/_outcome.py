@@ -1,6 +1,7 @@
 """Times and events at the door: one form inside, whatever form they came in."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesdose.errors import RiskError
-from bayesdose.evaluate._arrays import Floats
+from bayesdose.evaluate._arrays import Floats, as_numbers
+
+_NAMES = ("event", "time", "start", "stop")
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,10 @@ def as_outcome(y: Any) -> Outcome:
 
     Parameters
     ----------
-    y : structured array, DataFrame, or array-like of shape (n, 2) or (n, 3)
-        scikit-survival's structured array of an event (bool) and a time; columns named event and
-        time, or start, stop and event; or, without names, event and time in this order.
+    y : structured array, DataFrame, or array-like of shape (n, 2)
+        Columns or fields named event and time, or start, stop and event; scikit-survival's
+        structured array of an event (bool) and a time of any names; or, without names, event and
+        time in this order. Three columns without names are refused: their order is not known.
 
     Returns
     -------
@@ -46,8 +50,8 @@ def as_outcome(y: Any) -> Outcome:
     Raises
     ------
     RiskError
-        When events are not 0 and 1, there are none, times are not finite or not above 0, or a row
-        ends before it begins.
+        When columns are not such, events are not 0 and 1, there are none, times are not finite
+        numbers above 0, or a row ends before it begins.
     """
     event, stop, start = _columns(y)
     outcome = Outcome(_events(event), _times(stop, "time"), start)
@@ -70,6 +74,12 @@ def as_outcome(y: Any) -> Outcome:
 
 def _columns(y: Any) -> tuple[Any, Any, Any]:
     if isinstance(y, pd.DataFrame):
+        twice = [name for name in y.columns[y.columns.duplicated()] if name in _NAMES]
+        if twice:
+            raise RiskError(
+                f"y has the column {twice[0]!r} twice: rename or drop one of them, so that it is "
+                "known which is meant"
+            )
         names = set(y.columns)
         if {"start", "stop", "event"} <= names:
             return y["event"], y["stop"], y["start"]
@@ -81,24 +91,42 @@ def _columns(y: Any) -> tuple[Any, Any, Any]:
         )
     array = np.asarray(y)
     if array.dtype.names is not None:
-        kinds = {name: array.dtype[name].kind for name in array.dtype.names}
-        flags = [name for name, kind in kinds.items() if kind == "b"]
-        times = [name for name, kind in kinds.items() if kind in "iuf"]
-        if len(flags) != 1 or len(times) != 1:
-            raise RiskError(
-                f"a structured y holds one event (bool) and one time; it has {array.dtype}"
-            )
-        return array[flags[0]], array[times[0]], None
+        return _fields(array)
     if array.ndim == 2 and array.shape[1] == 2:
         return array[:, 0], array[:, 1], None
     raise RiskError(
-        "y must be scikit-survival's structured array, columns event and time, or start, stop and "
-        f"event; got shape {array.shape} of {array.dtype}"
+        "y must be scikit-survival's structured array, or a DataFrame with the columns event and "
+        "time, or start, stop and event (an array without names only of event and time, in this "
+        f"order); got shape {array.shape} of {array.dtype}"
     )
+
+
+def _fields(array: NDArray[Any]) -> tuple[Any, Any, Any]:
+    kinds = {name: array.dtype[name].kind for name in array.dtype.names or ()}
+    if set(kinds) == {"start", "stop", "event"}:
+        return array["event"], array["stop"], array["start"]
+    flags = [name for name, kind in kinds.items() if kind == "b"] or ["event"]
+    times = [name for name in kinds if name not in flags]
+    if len(flags) != 1 or len(times) != 1 or len(kinds) != 2:
+        raise RiskError(
+            "a structured y holds one event (bool, or 0 and 1 in a field named event) and one "
+            f"time, or start, stop and event; it has {array.dtype}. A DataFrame with columns of "
+            "these names does as well"
+        )
+    return array[flags[0]], array[times[0]], None
 
 
 def _events(values: Any) -> NDArray[np.bool_]:
     array = np.asarray(values)
+    if array.dtype.kind == "O":
+        none = np.flatnonzero(pd.isna(array))
+        if none.size:
+            raise RiskError(
+                f"event must be 0 or 1; row {none[0]} has none ({none.size} such rows). Leave rows "
+                "out whose outcome is not known"
+            )
+        if all(isinstance(value, bool | np.bool_ | Real) for value in array):
+            array = array.astype(np.float64)
     if array.dtype.kind not in "biuf":
         raise RiskError(
             f"event must be 0 or 1, or False and True; got {array.dtype}. Which word is the event?"
@@ -114,10 +142,7 @@ def _events(values: Any) -> NDArray[np.bool_]:
 
 
 def _times(values: Any, name: str, least: float | None = None) -> Floats:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise RiskError(f"{name} must be numbers ({err})") from err
+    array = as_numbers(values, name, RiskError)
     bad = ~np.isfinite(array) | ((array <= 0) if least is None else (array < least))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

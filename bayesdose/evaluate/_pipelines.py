@@ -65,6 +65,15 @@ def as_task(X: Any, y: Any) -> Task:
     return task
 
 
+def check_instance(estimator: Any) -> None:
+    """Refuse a class in place of an estimator."""
+    if isinstance(estimator, type):
+        raise ConfigError(
+            f"`estimator` is the class {estimator.__name__}; give an instance, "
+            f"`{estimator.__name__}(...)`."
+        )
+
+
 def check_horizon(horizon: float | None, end: float | None, where: str) -> float | None:
     """Return where Uno's concordance is cut: by default where follow-up ends; None for labels."""
     if end is None and horizon is not None:
@@ -167,6 +176,12 @@ def scores(
     return found
 
 
+def uno_defined(event: NDArray[np.bool_], time: Floats, horizon: float) -> bool:
+    """Whether an event before the horizon can be compared with another row."""
+    # events from the horizon on have no weight, but stay as those still free before it
+    return comparable(event & (time < horizon), time)
+
+
 def area(case: NDArray[np.bool_], score: Floats) -> float:
     """Share of pairs of a case and a control that are in order, ties counting half."""
     from scipy.stats import rankdata
@@ -197,8 +212,7 @@ def _uno_c(
     from sksurv.metrics import concordance_index_ipcw
     from sksurv.util import Surv
 
-    # events from the horizon on have no weight, but stay as those still free before it
-    if not comparable(event & (time < horizon), time):
+    if not uno_defined(event, time, horizon):
         return float("nan")
     train, test = Surv.from_arrays(*censoring), Surv.from_arrays(event, time)
     return float(concordance_index_ipcw(train, test, _ranks(risk), tau=horizon)[0])

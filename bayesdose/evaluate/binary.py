@@ -12,6 +12,7 @@ from bayesdose.evaluate._arrays import (
     check_patients,
     check_probability,
     check_risks,
+    check_same_order,
 )
 
 _SCORES = (
@@ -108,6 +109,7 @@ def binary_scores(
     78:1; Wilson 1927, J. Am. Stat. Assoc. 22:209 (all from memory; values checked against
     scikit-learn, intervals by simulation).
     """
+    check_same_order(y_true=y_true, probability=probability, groups=groups)
     case = check_labels(y_true, "y_true", both=True)
     risk = check_risks(probability, "probability", case.size)
     positive = risk >= check_probability(threshold, "threshold")

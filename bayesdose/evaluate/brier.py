@@ -8,7 +8,13 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, check_patients, check_probability
+from bayesdose.evaluate._arrays import (
+    Floats,
+    as_numbers,
+    check_patients,
+    check_probability,
+    check_same_order,
+)
 from bayesdose.evaluate._follow_up import (
     Train,
     censoring_curve,
@@ -125,6 +131,7 @@ def brier_survival(
     Graf 1999, Stat. Med. 18:2529; Gerds and Schumacher 2006, Biom. J. 48:1029 (both from memory;
     checked against scikit-survival, the standard error by leaving rows out).
     """
+    check_same_order(time=time, event=event, survival=survival, groups=groups)
     scores, codes = _scores(time, event, survival, times, train, groups)
     se = np.array([patient_error(row, codes) for row in scores.influence])
     half = float(ndtri((1.0 + check_probability(prob)) / 2.0)) * se
@@ -183,6 +190,7 @@ def integrated_brier(
     ConfigError
         As for `brier_survival`, and when there is one time only.
     """
+    check_same_order(time=time, event=event, survival=survival, groups=groups)
     scores, codes = _scores(time, event, survival, times, train, groups)
     if scores.times.size < 2:
         raise ConfigError(
@@ -241,10 +249,7 @@ def _scores(
 
 
 def _checked_survival(survival: ArrayLike, n: int, n_times: int) -> Floats:
-    try:
-        array = np.asarray(survival, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise BayesdoseError(f"`survival` must hold numbers only ({err}).") from err
+    array = as_numbers(survival, "`survival`")
     if array.shape != (n, n_times):
         raise BayesdoseError(
             f"`survival` must have shape (n, n_times), here ({n}, {n_times}); got {array.shape}. "

@@ -94,7 +94,7 @@ def calibration_line(
     """
     y = as_sites(observed_log, "observed_log")
     x = as_sites(predicted_log, "predicted_log", n_sites=y.size)
-    codes, labels = group_codes(groups, y.size)
+    codes, labels = group_codes(groups, y.size, unit="site")
     weight = site_weights(weights, groups, y.size)
     n_groups = len(labels)
 
@@ -162,7 +162,7 @@ def whitened_residuals(
     """
     y = as_sites(observed_log, "observed_log")
     draws = as_draws(draws_log, n_sites=y.size, name="draws_log")
-    codes, labels = group_codes(groups, y.size)
+    codes, labels = group_codes(groups, y.size, unit="site")
     rows = []
     for code, label in enumerate(labels):
         sites = np.flatnonzero(codes == code)

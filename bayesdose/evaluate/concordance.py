@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, as_sites, check_patients
+from bayesdose.evaluate._arrays import Floats, as_sites, check_patients, check_same_order
 from bayesdose.evaluate._follow_up import (
     Bools,
     Train,
@@ -121,6 +121,7 @@ def harrell_c(
     Harrell 1982, JAMA 247:2543; Therneau and Watson 2015, Mayo Clinic technical report 85 (both
     from memory; checked against R's survival 3.5-3).
     """
+    check_same_order(time=time, event=event, risk=risk, groups=groups)
     times, events, risks = _checked(time, event, risk)
     codes = check_patients(groups, times.size)
     pairs = _pairs(times, events, risks, events.astype(float))
@@ -191,6 +192,7 @@ def uno_c(
     Uno 2011, Stat. Med. 30:1105, doi 10.1002/sim.4154 (from memory; checked against R's survival
     3.5-3 and scikit-survival, the standard error by leaving rows out).
     """
+    check_same_order(time=time, event=event, risk=risk, groups=groups)
     times, events, risks = _checked(time, event, risk)
     codes = check_patients(groups, times.size)
     counted = events & (times < _checked_tau(tau))

@@ -122,7 +122,7 @@ def interval_coverage(
         raise BayesdoseError(
             f"`lower` exceeds `upper` at site {first}: {low[first]} > {high[first]}."
         )
-    codes, labels = group_codes(groups, y.size)
+    codes, labels = group_codes(groups, y.size, unit="site")
     inside = ((low <= y) & (y <= high)).astype(np.float64)
     weight = site_weights(weights, groups, y.size)
     coverage = float(np.average(inside, weights=weight))

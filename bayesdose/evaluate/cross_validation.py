@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesdose.errors import ConfigError
 from bayesdose.evaluate import _folds, _pipelines
-from bayesdose.evaluate._arrays import Floats, check_probability, group_codes
+from bayesdose.evaluate._arrays import Floats, check_probability, check_same_order, group_codes
 from bayesdose.evaluate._folds import Split
 from bayesdose.evaluate._overlap import interval, mean_correlation, shared_pairs
 from bayesdose.evaluate._pipelines import Rows, Task
@@ -200,7 +200,8 @@ def cross_validate(
     -----
     UndefinedFoldWarning
         Where a fold of `cv` has one label only, or no two rows whose times can be compared. It is
-        left out of the mean, and counted.
+        left out of the mean, and counted. So are folds without a comparable event before
+        `horizon`, for Uno's concordance.
     PatientSplitWarning
         Where patients have several rows and the estimator has folds of its own, unless its `fit`
         takes `groups`: it is given the patients then.
@@ -214,6 +215,8 @@ def cross_validate(
     with more events to test has fewer to train on, so its risks are lower, and pooling turns that
     into an area below 0.5 (Airola 2011, Comput. Stat. Data Anal. 55:1828, from memory).
     """
+    _pipelines.check_instance(estimator)
+    check_same_order(X=X, y=y, groups=groups)
     task = _pipelines.as_task(X, y)
     n = task.event.size
     codes, labels = (np.arange(n), np.arange(n)) if groups is None else group_codes(groups, n)
@@ -227,6 +230,7 @@ def cross_validate(
         tuning = [_folds.inner(task, codes, one.train, inner_folds, rng) for one in splits]
     cut = _horizon(task, splits, horizon)
     _warn_undefined(task, splits, tuning, inner_folds)
+    _warn_uno_undefined(task, splits, cut)
     if np.bincount(codes).max() > 1:
         _warn_own_folds(estimator, param_grid is not None)
     jobs = [
@@ -311,6 +315,26 @@ def _warn_undefined(task: Task, splits: list[Split], tuning: list[Any], inner_fo
         warnings.warn(
             f"{missing} inner folds have no two comparable times and do not take part in tuning; "
             "use fewer `inner_folds`.",
+            UndefinedFoldWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_uno_undefined(task: Task, splits: list[Split], cut: float | None) -> None:
+    if task.time is None or cut is None:
+        return
+    empty = [
+        one
+        for one in splits
+        if task.defined(one.test)
+        and not _pipelines.uno_defined(task.event[one.test], task.time[one.test], cut)
+    ]
+    if empty:
+        warnings.warn(
+            f"{len(empty)} of {len(splits)} folds test no comparable event before {cut:g} "
+            f"(`horizon`) and have no `uno_c`, first repeat {empty[0].repeat}, fold "
+            f"{empty[0].fold}. They are left out of its mean; choose a later `horizon`, or fewer "
+            "folds.",
             UndefinedFoldWarning,
             stacklevel=3,
         )

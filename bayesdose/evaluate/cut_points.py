@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, as_sites
+from bayesdose.evaluate._arrays import Floats, as_sites, check_same_order
 from bayesdose.evaluate._follow_up import check_follow_up
 
 _NAMES = {2: ("low", "high"), 3: ("low", "intermediate", "high")}
@@ -222,6 +222,7 @@ def tuned_cut_off(
     have the law of one (Altman 1994, J. Natl. Cancer Inst. 86:829, doi 10.1093/jnci/86.11.829;
     from memory).
     """
+    check_same_order(time=time, event=event, risk=risk)
     times, events = check_follow_up(time, event)
     risks = as_sites(risk, "risk", n_sites=times.size)
     low, high = shares

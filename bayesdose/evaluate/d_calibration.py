@@ -8,7 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, check_labels, check_patients, check_risks
+from bayesdose.evaluate._arrays import (
+    Floats,
+    check_labels,
+    check_patients,
+    check_risks,
+    check_same_order,
+)
 
 # A direction that fewer rows than this inform is not tested, as a bin of Pearson's test that
 # expects fewer than five.
@@ -109,6 +115,7 @@ def d_calibration(
     Haider 2020, J. Mach. Learn. Res. 21(85):1, for bins and spread (from memory). The covariance
     is this package's own; `tests/evaluate/test_d_calibration.py` tests uniformity by simulation.
     """
+    check_same_order(event=event, survival_at_time=survival_at_time, groups=groups)
     events = check_labels(event, "event")
     survival = check_risks(survival_at_time, "survival_at_time", events.size)
     codes = check_patients(groups, events.size)

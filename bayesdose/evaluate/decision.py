@@ -12,6 +12,7 @@ from bayesdose.evaluate._arrays import (
     check_patients,
     check_probability,
     check_risks,
+    check_same_order,
 )
 from bayesdose.evaluate._follow_up import check_follow_up
 
@@ -81,6 +82,7 @@ def decision_curve(
     Vickers and Elkin 2006, Med. Decis. Making 26:565, doi 10.1177/0272989X06295361; Kerr 2016,
     J. Clin. Oncol. 34:2534, for standardising (both from memory).
     """
+    check_same_order(y_true=y_true, probability=probability, groups=groups)
     case = check_labels(y_true, "y_true", both=True)
     risk = check_risks(probability, "probability", case.size)
     cuts = _checked_thresholds(thresholds)
@@ -165,6 +167,7 @@ def decision_curve_survival(
     Vickers 2008, BMC Med. Inform. Decis. Mak. 8:53, doi 10.1186/1472-6947-8-53; Kaplan and Meier
     1958, J. Am. Stat. Assoc. 53:457 (both from memory; checked against lifelines).
     """
+    check_same_order(time=time, event=event, risk_at_horizon=risk_at_horizon, groups=groups)
     times, events, risk = _checked_survival(time, event, risk_at_horizon, horizon)
     cuts = _checked_thresholds(thresholds)
     codes = check_patients(groups, times.size)

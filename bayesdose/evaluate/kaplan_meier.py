@@ -10,6 +10,7 @@ from bayesdose.evaluate._arrays import (
     Floats,
     as_sites,
     check_probability,
+    check_same_order,
     group_codes,
 )
 from bayesdose.evaluate._follow_up import check_follow_up
@@ -75,6 +76,7 @@ def kaplan_meier(
     Kaplan and Meier 1958, J. Am. Stat. Assoc. 53:457, doi 10.2307/2281868 (from memory; checked
     against R's survival).
     """
+    check_same_order(time=time, event=event, by=by, groups=groups)
     times, events = check_follow_up(time, event)
     codes, labels = ordered_groups(by, times.size)
     patients = None if groups is None else group_codes(groups, times.size)[0]

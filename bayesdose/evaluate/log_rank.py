@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, group_codes
+from bayesdose.evaluate._arrays import Floats, check_same_order, group_codes
 from bayesdose.evaluate._follow_up import check_follow_up
 from bayesdose.evaluate.kaplan_meier import ordered_groups
 
@@ -101,6 +101,7 @@ def log_rank(
     Mantel 1966, Cancer Chemother. Rep. 50:163; Tarone 1975, Biometrika 62:679, doi
     10.1093/biomet/62.3.679, for trend (both from memory; checked against R's survival).
     """
+    check_same_order(time=time, event=event, by=by, strata=strata, groups=groups)
     times, events = check_follow_up(time, event)
     codes, labels = ordered_groups(by, times.size)
     check_one_row_a_patient(groups, times.size)

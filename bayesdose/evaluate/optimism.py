@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesdose.errors import ConfigError, RiskError
 from bayesdose.evaluate import _folds, _pipelines
-from bayesdose.evaluate._arrays import check_patients, check_probability
+from bayesdose.evaluate._arrays import check_patients, check_probability, check_same_order
 from bayesdose.evaluate._overlap import interval, mean_correlation, shared_pairs
 from bayesdose.evaluate._pipelines import Rows, Task
 
@@ -156,12 +156,15 @@ def optimism_corrected(
     ConfigError
         When `n_boot`, `horizon` or the estimator do not fit.
     """
+    _pipelines.check_instance(estimator)
+    check_same_order(X=X, y=y, groups=groups)
     task = _pipelines.as_task(X, y)
     codes = check_patients(groups, task.event.size)
     if isinstance(n_boot, bool) or not isinstance(n_boot, int | np.integer) or n_boot < 50:
         raise ConfigError(f"`n_boot` must be a whole number from 50; got {n_boot!r}.")
     end = None if task.time is None else float(task.time.max())
     horizon = _pipelines.check_horizon(horizon, end, "of all rows")
+    _check_comparable(task, horizon)
     folds = 0 if param_grid is None else inner_folds
     if folds:
         _folds.check_folds(folds, task, codes, "inner_folds")
@@ -193,6 +196,16 @@ def optimism_corrected(
         mean_correlation(shared_pairs(pairs, codes), np.ones(n_boot, dtype=bool)),
         n_redrawn,
     )
+
+
+def _check_comparable(task: Task, horizon: float | None) -> None:
+    if task.time is None or horizon is None:
+        return
+    if not _pipelines.uno_defined(task.event, task.time, horizon):
+        raise ConfigError(
+            f"no comparable event lies before `horizon` = {horizon:g}: Uno's concordance is not "
+            "defined. Choose a later one."
+        )
 
 
 def _score_resample(

@@ -131,7 +131,7 @@ def out_of_fold_mean(observed: ArrayLike, folds: ArrayLike) -> Floats:
         If arrays differ in length or hold values that are not finite.
     """
     y = as_sites(observed, "observed")
-    codes, _ = group_codes(folds, y.size, name="folds")
+    codes, _ = group_codes(folds, y.size, name="folds", unit="site")
     others_n = y.size - np.bincount(codes)
     others_sum = np.array([y[codes != fold].sum() for fold in range(others_n.size)])
     mean: Floats = np.divide(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from bayesdose.errors import ConfigError
-from bayesdose.evaluate._arrays import Floats, check_probability, group_codes
+from bayesdose.evaluate._arrays import Floats, check_probability, check_same_order, group_codes
 from bayesdose.evaluate._follow_up import check_follow_up
 from bayesdose.evaluate.kaplan_meier import ordered_groups
 
@@ -91,6 +91,7 @@ def restricted_mean(
     Royston and Parmar 2013, BMC Med. Res. Methodol. 13:152, doi 10.1186/1471-2288-13-152 (from
     memory; checked against R's survival).
     """
+    check_same_order(time=time, event=event, by=by, groups=groups)
     times, events = check_follow_up(time, event)
     codes, labels = ordered_groups(by, times.size)
     patients = np.arange(times.size) if groups is None else group_codes(groups, times.size)[0]

@@ -4,7 +4,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
-from bayesdose.evaluate._arrays import Floats, check_labels, check_patients, check_probability
+from bayesdose.evaluate._arrays import (
+    Floats,
+    check_labels,
+    check_patients,
+    check_probability,
+    check_same_order,
+)
 from bayesdose.evaluate._recalibration import fit_logistic, knots_of, spline
 from bayesdose.evaluate._risk_calibration import (
     Curve,
@@ -74,6 +80,7 @@ def risk_calibration(
     10.1002/sim.8281; Van Calster 2019, BMC Med. 17:230 (all from memory; slope and intercept
     checked against R's glm).
     """
+    check_same_order(y_true=y_true, probability=probability, groups=groups)
     case = check_labels(y_true, "y_true", both=True)
     risk = checked_predictions(probability, "probability", case.size)
     codes = check_patients(groups, case.size)

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from bayesdose.errors import BayesdoseError, ConfigError
-from bayesdose.evaluate._arrays import Floats, check_patients, check_probability
+from bayesdose.evaluate._arrays import Floats, check_patients, check_probability, check_same_order
 from bayesdose.evaluate._follow_up import check_follow_up, survival_curve
 from bayesdose.evaluate._recalibration import fit_cox, knots_of, spline
 from bayesdose.evaluate._risk_calibration import (
@@ -88,6 +88,7 @@ def risk_calibration_survival(
     Stat. Methods Med. Res. 25:1692 (both from memory; slope and curve checked against R's coxph
     and survfit).
     """
+    check_same_order(time=time, event=event, risk_at_horizon=risk_at_horizon, groups=groups)
     times, events = check_follow_up(time, event)
     if not 0.0 < horizon <= times.max():
         raise ConfigError(

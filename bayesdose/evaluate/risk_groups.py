@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from bayesdose.errors import BayesdoseError
-from bayesdose.evaluate._arrays import Floats, as_sites, group_codes
+from bayesdose.errors import BayesdoseError, ConfigError
+from bayesdose.evaluate._arrays import Floats, as_sites, check_same_order, group_codes
 from bayesdose.evaluate._follow_up import check_follow_up
 from bayesdose.evaluate.cut_points import CutOffs, Kind, cut_offs, listed
 from bayesdose.evaluate.kaplan_meier import at_risk_of, kaplan_meier, medians_of
@@ -168,10 +168,11 @@ def risk_groups(
         by their risks, so those of another model, or rounded, are not known again; of scores with
         few values only the very same set is.
     """
+    check_same_order(time=time, event=event, risk=risk, groups=groups)
     times, events = check_follow_up(time, event)
     risks = as_sites(risk, "risk", n_sites=times.size)
     check_one_row_a_patient(groups, times.size)
-    cuts = cut_offs if isinstance(cut_offs, CutOffs) else CutOffs.stated(cut_offs)
+    cuts = _as_cut_offs(cut_offs)
     index = risk.index if isinstance(risk, pd.Series) else None
     label = pd.Series(cuts.label(risks), index=index, name="risk_group")
     sizes = label.value_counts(sort=False)
@@ -198,6 +199,15 @@ def risk_groups(
         cut_offs=cuts,
         optimistic=optimistic,
     )
+
+
+def _as_cut_offs(cuts: CutOffs | ArrayLike) -> CutOffs:
+    if isinstance(cuts, str):
+        raise ConfigError(
+            "`cut_offs` must be numbers, or cut-offs that were learnt on other rows, such as "
+            f'`cut_offs(train_risk, "tertiles")`; got {cuts!r}.'
+        )
+    return cuts if isinstance(cuts, CutOffs) else CutOffs.stated(cuts)
 
 
 def even_times(last: float) -> Floats:

@@ -13,6 +13,7 @@ from bayesdose.evaluate._arrays import (
     as_sites,
     check_labels,
     check_probability,
+    check_same_order,
     group_codes,
 )
 
@@ -117,6 +118,7 @@ def auc(
     21:1389; Obuchowski 1997, Biometrics 53:567 (all from memory, checked against pROC and by
     bootstrap).
     """
+    check_same_order(y_true=y_true, score=score, groups=groups)
     case, scores = _checked(y_true, score)
     codes = None if groups is None else group_codes(groups, case.size)[0]
     area, won = _won(case, scores)
@@ -165,6 +167,7 @@ def compare_auc(
     BayesdoseError
         As for `auc`.
     """
+    check_same_order(y_true=y_true, score_a=score_a, score_b=score_b, groups=groups)
     case, first = _checked(y_true, score_a)
     _, second = _checked(y_true, score_b)
     codes = None if groups is None else group_codes(groups, case.size)[0]

@@ -11,6 +11,7 @@ from bayesdose.evaluate._arrays import (
     check_labels,
     check_patients,
     check_probability,
+    check_same_order,
 )
 
 # The band is monotone; between so many false positive rates a straight line is close enough.
@@ -82,6 +83,7 @@ def roc_curve(
     DasGupta 2001, Stat. Sci. 16:101, for Jeffreys' interval (all from memory; checked by
     simulation).
     """
+    check_same_order(y_true=y_true, score=score, groups=groups)
     case = check_labels(y_true, "y_true", both=True)
     scores = as_sites(score, "score", n_sites=case.size)
     codes = check_patients(groups, case.size)

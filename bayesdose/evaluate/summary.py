@@ -70,8 +70,8 @@ def point_scores(
     """
     y = as_sites(observed, "observed", positive=True)
     yhat = as_sites(point, "point", n_sites=y.size, positive=True)
-    patient, _ = group_codes(groups, y.size)
-    fold = None if folds is None else group_codes(folds, y.size, name="folds")[0]
+    patient, _ = group_codes(groups, y.size, unit="site")
+    fold = None if folds is None else group_codes(folds, y.size, name="folds", unit="site")[0]
     rows = [
         {"tissue": name, "weights": weights}
         | _point_row(y[at], yhat[at], patient[at], None if fold is None else fold[at], weights)
@@ -148,7 +148,7 @@ def site_scores(
     """
     y = as_sites(observed, "observed", positive=True)
     site = _site_numbers(y, as_draws(draws, n_sites=y.size))
-    patient, _ = group_codes(groups, y.size)
+    patient, _ = group_codes(groups, y.size, unit="site")
     table = point_scores(y, site["median"], patient, tissue, folds=folds)
     extra = [
         _draws_row(y[at], {key: value[at] for key, value in site.items()}, patient[at], weights)
@@ -159,7 +159,7 @@ def site_scores(
 
 
 def _by_tissue(tissue: ArrayLike, n_sites: int) -> Iterator[tuple[object, NDArray[np.intp]]]:
-    codes, labels = group_codes(tissue, n_sites, name="tissue")
+    codes, labels = group_codes(tissue, n_sites, name="tissue", unit="site")
     for code, label in enumerate(labels):
         yield label, np.flatnonzero(codes == code)
 

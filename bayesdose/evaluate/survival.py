@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from bayesdose.errors import BayesdoseError
-from bayesdose.evaluate._arrays import Floats, as_sites, check_patients
+from bayesdose.evaluate._arrays import Floats, as_sites, check_patients, check_same_order
 from bayesdose.evaluate._follow_up import (
     Bools,
     Train,
@@ -110,6 +110,7 @@ def dynamic_auc(
     Stat. Med. 32:5381, for the variance (all from memory; areas checked against scikit-survival,
     standard errors against R's riskRegression and timeROC).
     """
+    check_same_order(time=time, event=event, risk=risk, groups=groups)
     own_time, events = check_follow_up(time, event)
     check_events(events)
     train_time, train_event = check_train(train, own_time, events)

@@ -206,7 +206,7 @@ def pit_ecdf_band_joint(
     check_probability(prob)
     array = as_draws(draws)
     n_draws, n_sites = array.shape
-    codes, labels = group_codes(groups, n_sites)
+    codes, labels = group_codes(groups, n_sites, unit="site")
     if n_replicates * (1.0 - prob) < 10.0:
         raise BayesdoseError(
             f"`n_replicates` = {n_replicates} leaves fewer than ten outside a {prob} band; "

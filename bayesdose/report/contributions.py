@@ -19,7 +19,7 @@ _BARS = ("feature", "mean_absolute", "n_rows")
 _STEPS = ("feature", "contribution", "start", "end")
 _SWARM = ("feature", "row", "contribution", "value", "rank")
 _UP, _DOWN = style.COLOURS["tumour"], style.COLOURS["salivary_gland"]
-# From low to high, apart for every colour vision; grey is left for missing values.
+# From low to high, apart for every colour vision; grey is left for what has no rank.
 _LOW_TO_HIGH = LinearSegmentedColormap.from_list("low to high", ["#0072B2", "#AA4499", "#E69F00"])
 # Diameters of the dots of a swarm, points, and the share of a feature's height that they may fill.
 _DIAMETERS = (6.5, 5.5, 4.5, 3.5, 3.0)
@@ -130,15 +130,15 @@ def contributions_beeswarm_data(
         Contribution of each feature to the log odds of each row; or, without `values`, a table
         that this function made.
     values : pandas.DataFrame of shape (n_rows, n_features)
-        Value of each feature in each row, with the same index and features: numbers, or
-        categories, which count in their own order, text in that of the alphabet.
+        Value of each feature in each row, with the same index and features: numbers, ordered
+        categories, which count in their own order, or text and categories without an order.
 
     Returns
     -------
     pandas.DataFrame
         A row a feature and row, features of largest mean size first: feature, row (label),
         contribution, value, rank (of the value among the rows of its feature, from 0 to 1, ties
-        alike; NaN where it is missing).
+        alike; NaN where it is missing, and where values have no order).
 
     Raises
     ------
@@ -184,6 +184,7 @@ def plot_contributions_beeswarm(
     this is random. Where a feature has too many rows of like contributions for dots that can be
     seen, a dot stands for several neighbouring rows, at their mean contribution and mean rank, and
     the feature's label says for how many at most. The layout is for the present size of the Axes.
+    Missing values, and those of text or of categories without an order, are grey; the key says so.
 
     Parameters
     ----------
@@ -209,7 +210,7 @@ def plot_contributions_beeswarm(
     panel.set_xlabel("contribution (log odds)")
     panel.axvline(0, color=style.GREY, linewidth=1, zorder=1)
     style.title(panel, "Contributions", f"{most} rows, coloured by the feature's value")
-    _colour_bar(panel, min(0.8, 4 / len(features)), bool(data["rank"].isna().any()))
+    _colour_bar(panel, min(0.8, 4 / len(features)), _grey_text(data))
     # the widest labels there may be, so that the panel does not become smaller after the layout
     _name_rows(panel, [f"{wrapped(name)}\n{_dots_text(most)}" for name in features], y)
     swarms = _swarms(panel, [data[data["feature"] == name] for name in features])
@@ -321,14 +322,15 @@ def _merged(x: np.ndarray, values: np.ndarray, rows: int, diameter: float) -> np
 
 
 def _ranks(values: pd.Series) -> np.ndarray:
-    """Ranks from 0 to 1 of numbers, or of categories in their order."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
+    """Ranks from 0 to 1 of numbers, or of categories in their order; NaN where there is none."""
+    values = values.infer_objects()
+    if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
         codes = values.cat.codes
         found = codes.where(codes >= 0).astype(float)
     elif pd.api.types.is_numeric_dtype(values):
         found = values.astype(float)
     else:
-        found = values.where(values.isna(), values.astype(str))
+        return np.full(len(values), np.nan)
     rank = found.rank(method="average").to_numpy(float)
     low, high = np.nanmin(rank, initial=np.inf), np.nanmax(rank, initial=-np.inf)
     return (rank - low) / (high - low) if high > low else rank * 0.0 + 0.5
@@ -403,8 +405,15 @@ def _dots_text(rows: int) -> str:
     return f"a dot: up to {rows} rows"
 
 
-def _colour_bar(ax: Axes, share: float, missing: bool) -> None:
-    """Key of the colours at the right, over a share of the height."""
+def _grey_text(data: pd.DataFrame) -> str:
+    """What grey dots are, a line each."""
+    unranked, missing = data["rank"].isna(), data["value"].isna()
+    lines = {"missing: grey": missing, "no order: grey": unranked & ~missing}
+    return "\n".join(text for text, rows in lines.items() if rows.any())
+
+
+def _colour_bar(ax: Axes, share: float, grey: str) -> None:
+    """Key of the colours at the right, over a share of the height, and of the grey below."""
     foot = 0.9 - share
     strip = ax.inset_axes((1.03, foot, 0.02, share))
     figure = ax.get_figure(root=True)
@@ -413,11 +422,12 @@ def _colour_bar(ax: Axes, share: float, missing: bool) -> None:
     bar.ax.set_yticklabels(["low", "high"], fontsize=9, color=style.INK)
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
-    if missing:
+    if grey:
         ax.annotate(
-            "missing: grey",
+            grey,
             (1.03, foot),
-            xytext=(0, -14),
+            xytext=(0, -8),
+            va="top",
             xycoords="axes fraction",
             textcoords="offset points",
             fontsize=8,

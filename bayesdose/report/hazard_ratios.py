@@ -17,6 +17,8 @@ _RATIOS = ("hazard_ratio", "lower", "upper")
 # A table with the log hazard in lower and upper names its ratios so.
 _SUMMARY = ("hazard_ratio", "hazard_ratio_lower", "hazard_ratio_upper")
 _COLUMNS = ("model", "term", "unit", *_RATIOS, "prob", "prob_above_1")
+# Decimals of a hazard ratio at most, where fewer do not tell it from the ends of its interval.
+_FINEST = 4
 # Intervals are cut, with an arrow, so many times beyond 1 and all estimates.
 _FURTHEST = 10.0
 
@@ -31,13 +33,14 @@ def hazard_ratios_data(tables: Mapping[str, pd.DataFrame] | pd.DataFrame) -> pd.
         the hazard ratio), and optional ones unit (text: of what change the ratio is), prob (of the
         intervals) and prob_above_1; or ``CoxModel.summary()``, with the terms as index,
         hazard_ratio, hazard_ratio_lower and hazard_ratio_upper, and optional columns per and
-        prob_above_0 (of the log hazard); or a table that this function made.
+        prob_above_0 (of the log hazard), which is left out where ``attrs["interval"]`` is
+        ``wald``: it is no probability there; or a table that this function made.
 
     Returns
     -------
     pandas.DataFrame
         A row a model and term: model (empty for one without a name), term, unit (empty without),
-        hazard_ratio, lower, upper, prob and prob_above_1 (NaN without).
+        hazard_ratio, lower, upper, prob and prob_above_1 (NaN without, and of Wald's intervals).
 
     Raises
     ------
@@ -81,6 +84,8 @@ def plot_hazard_ratios(
     """Draw hazard ratios with their intervals on a logarithmic axis, the numbers at the right.
 
     An interval that goes on far beyond the others is cut, with an arrow; its numbers are whole.
+    They have two decimals, and up to four where two do not tell a ratio from the ends of its
+    interval.
 
     Parameters
     ----------
@@ -140,12 +145,14 @@ def _one(table: pd.DataFrame, name: str) -> pd.DataFrame:
     else:
         found = checked_table(table, ("term", *_RATIOS), text=("term",))[list(_RATIOS)]
         term, unit, above = table["term"], "unit", "prob_above_1"
+    wald = table.attrs.get("interval") == "wald"
     found = found.assign(
         model=name,
         term=term.astype(str),
         unit=table[unit].fillna("").astype(str) if unit in table else "",
         prob=table.get("prob", table.attrs.get("prob", np.nan)),
-        prob_above_1=table.get(above, np.nan),
+        # of maximum likelihood it would be a one-sided p-value, not a probability
+        prob_above_1=np.nan if wald else table.get(above, np.nan),
     )
     return found[list(_COLUMNS)]
 
@@ -191,16 +198,12 @@ def _draw_intervals(ax: Axes, mine: pd.DataFrame, y: np.ndarray, colour: str) ->
 
 def _write_numbers(ax: Axes, data: pd.DataFrame, y: pd.Series) -> None:
     """Numbers to the right of the panel, under their headings."""
-    ratios = [
-        f"{_plain(row['hazard_ratio'])} ({_plain(row['lower'])} to {_plain(row['upper'])})"
-        for row in data.to_dict("records")
-    ]
+    ratios = [_ratio(*row) for row in data[list(_RATIOS)].itertuples(index=False)]
     prob = data["prob"].drop_duplicates()
     percent = f"{100 * prob.iloc[0]:g} % " if len(prob) == 1 and prob.notna().all() else ""
     columns = [[f"HR ({percent}interval)", *ratios]]
     if data["prob_above_1"].notna().any():
-        known = [f"{p:.2f}" if pd.notna(p) else "" for p in data["prob_above_1"]]
-        columns.append(["P(HR > 1)", *known])
+        columns.append(["P(HR > 1)", *map(_probability, data["prob_above_1"])])
     right = 8.0
     for heading, *texts in columns:
         ax.annotate(
@@ -227,11 +230,32 @@ def _write_numbers(ax: Axes, data: pd.DataFrame, y: pd.Series) -> None:
         right += 5.5 * max(map(len, [heading, *texts])) + 10
 
 
-def _plain(value: float) -> str:
-    """Two decimals near 1, two or three digits further away."""
+def _ratio(ratio: float, lower: float, upper: float) -> str:
+    """Hazard ratio with its interval, with as many decimals as tell the three apart."""
+    texts: list[str] = []
+    for decimals in range(2, _FINEST + 1):
+        texts = [_plain(value, decimals) for value in (ratio, lower, upper)]
+        if len(set(texts)) == len(texts):
+            break
+    return "{} ({} to {})".format(*texts)
+
+
+def _plain(value: float, decimals: int) -> str:
+    """So many decimals near 1, about as many digits further away."""
     if 0.095 <= value < 9.995:
-        return f"{value:.2f}"
-    return f"{value:.3g}" if 10 > value or value >= 99.95 else f"{value:.1f}"
+        return f"{value:.{decimals}f}"
+    if 10 > value or value >= 99.95:
+        return f"{value:.{decimals + 1}g}"
+    return f"{value:.{decimals - 1}f}"
+
+
+def _probability(value: float) -> str:
+    """Two decimals, never 0 or 1: draws do not show that something cannot be."""
+    if pd.isna(value):
+        return ""
+    if value < 0.01:
+        return "<0.01"
+    return ">0.99" if value > 0.99 else f"{value:.2f}"
 
 
 def _legend_below(ax: Axes, lines: list[tuple[Artist, str]]) -> None:

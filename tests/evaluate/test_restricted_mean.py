@@ -140,7 +140,7 @@ def test_intervals_cover():
         ({"tau": 0.0}, ConfigError, "`tau` must be above 0"),
         ({"tau": np.nan}, ConfigError, "got nan"),
         ({"prob": 0.0}, ConfigError, "`prob`"),
-        ({"time": [1.0, 2.0, 3.0, 0.0]}, BayesdoseError, "above zero; entry 3"),
+        ({"time": [1.0, 2.0, 3.0, 0.0]}, BayesdoseError, "above 0; entry 3"),
         ({"event": [1, 1, 0.5, 0]}, BayesdoseError, "`event` must be 0 or 1; entry 2"),
         ({"groups": [1, 2, 3, None]}, BayesdoseError, "`groups` has no label"),
     ],

@@ -94,10 +94,27 @@ def test_ranks_go_from_low_to_high_and_keep_gaps():
     assert psa.idxmax() == values["_psa $"].idxmax()
     assert (psa.min(), psa.max()) == (0, 1)
     assert set(by["grade"].groupby("value")["rank"].unique().str[0]["low"].ravel()) == {0.0}
-    ranks = by["centre"].groupby("value")["rank"].first()
-    assert ranks["a"] == 0 < ranks["b"] < ranks["c"] == 1
+    assert set(by["flag"].groupby("value")["rank"].first()) == {0.0, 1.0}
     constant = contributions_beeswarm_data(parts, values.assign(flag=1.0))
     assert (constant[constant["feature"] == "flag"]["rank"] == 0.5).all()
+
+
+@pytest.mark.parametrize("dtype", [str, object, "category"])
+def test_what_has_no_order_has_no_rank_and_is_grey(dtype):
+    parts, values = made(30)
+    values = values.assign(centre=values["centre"].astype(dtype)).drop(columns="_psa $")
+    data = contributions_beeswarm_data(parts.drop(columns="_psa $"), values)
+    unranked = data["rank"].isna()
+    assert (unranked == (data["feature"] == "centre")).all()
+    ax = plot_contributions_beeswarm(data)
+    place = list(dict.fromkeys(data["feature"])).index("centre")
+    assert (ax.collections[place].get_facecolors() == to_rgba(style.GREY)).all()
+    assert "no order: grey" in [text.get_text() for text in ax.texts]
+    ordered = pd.Categorical(values["centre"], ["b", "a", "c"], ordered=True)
+    again = contributions_beeswarm_data(parts.drop(columns="_psa $"), values.assign(centre=ordered))
+    ranks = again[again["feature"] == "centre"].groupby("value")["rank"].first()
+    assert ranks["b"] == 0 < ranks["a"] < ranks["c"] == 1
+    assert not any("grey" in text.get_text() for text in plot_contributions_beeswarm(again).texts)
 
 
 @pytest.mark.parametrize("n", [1, 5, 60, 700, 2000])
@@ -141,7 +158,7 @@ def test_missing_values_are_grey_and_others_coloured_by_rank():
     dots = ax.collections[0]
     grey = (dots.get_facecolors() == to_rgba(style.GREY)).all(axis=1)
     assert sorted(dots.get_offsets()[grey, 0]) == pytest.approx(sorted(parts["_psa $"][:2]))
-    assert "missing: grey" in [text.get_text() for text in ax.texts]
+    assert "missing: grey\nno order: grey" in [text.get_text() for text in ax.texts]
     highest = np.argmin(
         np.abs(dots.get_offsets()[:, 0] - parts["_psa $"][values["_psa $"].idxmax()])
     )

@@ -53,6 +53,16 @@ def test_the_summary_of_a_cox_model_is_accepted(table):
         found.drop(columns="unit"), hazard_ratios_data(table).drop(columns="unit")
     )
     assert (found["unit"] == "1 SD").all()
+    # tails of Wald's intervals are no probabilities
+    summary.attrs = {"prob": 0.9, "interval": "wald"}
+    wald = hazard_ratios_data(summary)
+    assert wald["prob_above_1"].isna().all()
+    pd.testing.assert_frame_equal(
+        wald.drop(columns="prob_above_1"), found.drop(columns="prob_above_1")
+    )
+    headings = [text.get_text() for text in plot_hazard_ratios(summary).texts]
+    assert "HR (90 % interval)" in headings
+    assert "P(HR > 1)" not in headings
 
 
 def test_what_is_drawn_is_the_data(table):
@@ -85,6 +95,34 @@ def test_what_is_drawn_is_the_data(table):
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == [r"_Bayes \$", "flat"]
     ax.figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "lower", "upper", "text"),
+    [
+        (1.0002, 0.9999, 1.0004, "1.0002 (0.9999 to 1.0004)"),
+        (1.012, 1.006, 1.018, "1.012 (1.006 to 1.018)"),
+        (1.004, 0.996, 1.02, "1.004 (0.996 to 1.020)"),
+        (1.00001, 1.0, 1.00002, "1.0000 (1.0000 to 1.0000)"),
+        (1.0, 0.9, 1.1, "1.00 (0.90 to 1.10)"),
+        (12.04, 12.01, 12.09, "12.04 (12.01 to 12.09)"),
+        (0.01001, 0.01, 0.0101, "0.01001 (0.01 to 0.0101)"),
+    ],
+)
+def test_decimals_tell_a_ratio_from_its_ends(ratio, lower, upper, text):
+    table = pd.DataFrame(
+        {"term": ["age"], "hazard_ratio": ratio, "lower": [lower], "upper": [upper]}
+    )
+    assert text in [one.get_text() for one in plot_hazard_ratios(table).texts]
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [(0.0, "<0.01"), (0.0099, "<0.01"), (0.01, "0.01"), (0.99, "0.99"), (1.0, ">0.99")],
+)
+def test_no_probability_is_0_or_1(table, probability, text):
+    ax = plot_hazard_ratios(table.iloc[[0]].assign(prob_above_1=probability))
+    assert text in [one.get_text() for one in ax.texts]
 
 
 def test_nothing_overlaps_in_a_new_figure(table):

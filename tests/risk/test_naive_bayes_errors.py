@@ -1,11 +1,21 @@
 """Naive Bayes: bad input says what, where, and the way out."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import exceptions
 
-from bayesdose.errors import ConfigError, RiskError, UnknownCategoryError
-from bayesdose.risk.naive_bayes import MultimodalNaiveBayes, NaiveBayesPrior
+from bayesdose.errors import (
+    BayesdoseError,
+    ConfigError,
+    NotFittedError,
+    RiskError,
+    UnknownCategoryError,
+)
+from bayesdose.risk._not_fitted import not_fitted
+from bayesdose.risk.naive_bayes import MultimodalNaiveBayes, NaiveBayesPrior, Recalibrated
 
 MIXED = {"psa": "lognormal", "site": "categorical", "grade": "ordinal", "node": "bernoulli"}
 
@@ -194,3 +204,80 @@ def test_impossible_questions(method, arguments, message):
 def test_impossible_priors(wrong):
     with pytest.raises(ConfigError, match=f"`{next(iter(wrong))}` must be finite"):
         NaiveBayesPrior(**wrong)
+
+
+@pytest.mark.parametrize(
+    "model", [MultimodalNaiveBayes(), Recalibrated(MultimodalNaiveBayes())], ids=lambda m: str(m)
+)
+def test_not_fitted_is_caught_as_ours_and_as_sklearns(model):
+    for error in (NotFittedError, exceptions.NotFittedError, BayesdoseError):
+        with pytest.raises(error, match=r"this \w+ is not fitted: call fit\(X, y\) first") as found:
+            model.predict_proba([[1.0]])
+    again = pickle.loads(pickle.dumps(found.value))
+    assert isinstance(again, NotFittedError)
+    assert isinstance(not_fitted("no"), exceptions.NotFittedError)
+
+
+def test_a_fit_that_failed_is_no_fit():
+    model = MultimodalNaiveBayes()
+    with pytest.raises(RiskError):
+        model.fit([[1.0], [1.0]], [0, 1])
+    with pytest.raises(NotFittedError):
+        model.predict([[1.0]])
+
+
+@pytest.mark.parametrize("labels", [[False, True] * 3, [1, 0] * 3])
+def test_objects_that_are_plain_labels(labels):
+    table, _ = rows()
+    as_objects = MultimodalNaiveBayes(MIXED).fit(table, np.array(labels, dtype=object))
+    plain = MultimodalNaiveBayes(MIXED).fit(table, np.array(labels))
+    assert as_objects.classes_.dtype == plain.classes_.dtype
+    np.testing.assert_array_equal(as_objects.predict_proba(table), plain.predict_proba(table))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([0.5, 1.2, 0, 3, 1, 2], "Unknown label type: continuous; entry 0 is 0.5"),
+        ([0, 1, np.nan, 0, 1, 1], "no label in entry 2: got nan"),
+        (np.array([True, False, None] * 2, dtype=object), "no label in entry 2: got None"),
+        ([0, 1, np.inf, 0, 1, 1], "no label in entry 2: got inf"),
+    ],
+)
+def test_labels_are_refused_in_our_words(y, message):
+    with pytest.raises(RiskError, match=message):
+        MultimodalNaiveBayes(MIXED).fit(rows()[0], y)
+
+
+def test_names_of_columns_of_one_kind():
+    table = pd.DataFrame({0: [1.0, 2.0, 4.0], "psa": [3.0, 5.0, 7.0]})
+    with pytest.raises(RiskError, match=r"\[0, 'psa'\] mix names.*astype\(str\)"):
+        MultimodalNaiveBayes().fit(table, [0, 1, 0])
+
+
+@pytest.mark.parametrize("prior", ["weak", None])
+@pytest.mark.parametrize("word", ["gaussian", "kde"])
+def test_a_value_beyond_all_numbers(prior, word):
+    table, y = rows()
+    model = MultimodalNaiveBayes({"psa": word}, prior=prior).fit(table[["psa"]], y)
+    with pytest.raises(RiskError, match=r"'psa', row 'p0': 1e\+300 is so far .*Correct the value"):
+        model.predict_proba(table[["psa"]].assign(psa=1e300))
+
+
+def test_class_of_the_risk_is_named():
+    table, y = rows()
+    words = pd.Categorical(np.where(y == 1, "relapse", "stable"), ["stable", "relapse"])
+    model = MultimodalNaiveBayes(MIXED).fit(table, words)
+    assert model.risk_class_ == "stable"
+    risk = model.risk_interval(table)["risk"]
+    np.testing.assert_allclose(risk, model.predict_proba(table)[:, 1])
+    assert MultimodalNaiveBayes(MIXED).fit(table, y).risk_class_ == 1
+    assert not hasattr(MultimodalNaiveBayes(MIXED).fit(table, [0, 1, 2] * 2), "risk_class_")
+
+
+def test_rows_of_the_table_and_of_labels_in_one_order():
+    table, y = rows()
+    other = pd.Series(y, index=table.index)[::-1]
+    for model in (MultimodalNaiveBayes(MIXED), Recalibrated(MultimodalNaiveBayes(MIXED))):
+        with pytest.raises(BayesdoseError, match=r"`y\.loc\[X\.index\]`"):
+            model.fit(table, other)

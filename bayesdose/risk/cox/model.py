@@ -12,10 +12,11 @@ from sklearn.base import BaseEstimator
 
 from bayesdose import _arviz
 from bayesdose.dose.priors import HalfNormal, Normal
-from bayesdose.errors import ConfigError, NotFittedError, RiskError
-from bayesdose.evaluate._arrays import Floats, check_probability
+from bayesdose.errors import ConfigError, RiskError
+from bayesdose.evaluate._arrays import Floats, check_probability, check_same_order
 from bayesdose.evaluate._outcome import Outcome, as_outcome
 from bayesdose.evaluate.concordance import harrell_c
+from bayesdose.risk._not_fitted import not_fitted
 from bayesdose.risk.cox import fitting, predicting
 from bayesdose.risk.cox.baseline import Baseline
 from bayesdose.risk.cox.columns import codes_of
@@ -174,6 +175,7 @@ class CoxModel(BaseEstimator):
         DeviceError
             When the device is not there.
         """
+        check_same_order(X=X, y=y, groups=groups)
         spec = self._spec()
         if draws is not None and spec.inference == "mode":
             raise ConfigError(
@@ -264,7 +266,7 @@ class CoxModel(BaseEstimator):
     def _fitted(self) -> fitting.CoxFit:
         fit: fitting.CoxFit | None = getattr(self, "_fit", None)
         if fit is None:
-            raise NotFittedError("this CoxModel is not fitted: call fit(X, y) first")
+            raise not_fitted("this CoxModel is not fitted: call fit(X, y) first")
         return fit
 
     def summary(self, prob: float = 0.95) -> pd.DataFrame:
@@ -473,6 +475,7 @@ class CoxModel(BaseEstimator):
         RiskError
             When y has start times.
         """
+        check_same_order(X=X, y=y)
         outcome = as_outcome(y)
         if outcome.start is not None:
             raise RiskError("a score takes one row a patient: event and time, without start")

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite, column_or_1d, validate_data
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from bayesdose.errors import ConfigError, RiskError
 from bayesdose.evaluate._arrays import Floats
@@ -27,6 +27,12 @@ def training_table(model: Any, X: Any, y: Any) -> pd.DataFrame:
     if len(twice) or X.empty:
         what = f"has the column {twice[0]!r} twice" if len(twice) else f"has shape {X.shape}"
         raise RiskError(f"the table {what}; it needs rows, and columns of different names.")
+    kinds = {isinstance(column, str) for column in X.columns}
+    if len(kinds) > 1:
+        raise RiskError(
+            f"the columns {list(X.columns)} mix names that are text with others. Name all by "
+            "text: `X.columns = X.columns.astype(str)`."
+        )
     validate_data(model, X, labels, skip_check_array=True, reset=True)
     return X
 
@@ -55,23 +61,41 @@ def table_like(model: Any, X: Any, columns: list[Any]) -> pd.DataFrame:
 
 def training_labels(y: Any, n: int) -> NDArray[Any]:
     """Labels of shape (n,), of two classes or more."""
-    labels = column_or_1d(y, warn=True)
+    labels = _plain(column_or_1d(y, warn=True))
     if labels.size != n:
         raise RiskError(f"`y` has {labels.size} labels and must have one for each of {n} rows.")
-    if labels.dtype.kind == "O" and pd.isna(labels).any():
-        first = int(np.flatnonzero(pd.isna(labels))[0])
-        raise RiskError(f"`y` has no label in entry {first}. Leave rows without one out.")
-    assert_all_finite(labels, input_name="y")
+    none = pd.isna(labels) | (np.isinf(labels) if labels.dtype.kind == "f" else False)
+    if none.any():
+        first = int(np.flatnonzero(none)[0])
+        raise RiskError(
+            f"`y` has no label in entry {first}: got {shown(labels[first])}, and NaN or infinity "
+            f"is no class ({int(none.sum())} such rows). Leave rows without a label out."
+        )
     try:
         found = np.unique(labels)
     except TypeError as err:
         raise RiskError(f"`y` mixes labels that have no common order ({err}).") from err
-    check_classification_targets(labels)
+    if type_of_target(labels) not in ("binary", "multiclass"):
+        raise RiskError(
+            "`y` must be the class of each row: text, whole numbers, or False and True. Unknown "
+            f"label type: {type_of_target(labels)}; entry 0 is {shown(labels[0])}. Turn a "
+            "measurement into classes first, such as `y > limit`."
+        )
     if found.size < 2:
         raise RiskError(
             f"`y` holds one class only, {shown(found[0])}, in {n} rows (1 class); a classifier "
             "needs rows of two or more."
         )
+    return labels
+
+
+def _plain(labels: NDArray[Any]) -> NDArray[Any]:
+    """Bools, or whole numbers, of a table of objects as such; scikit-learn knows no objects."""
+    for kind in (bool, int) if labels.dtype.kind == "O" else ():
+        if labels.size and all(
+            isinstance(x.item() if isinstance(x, np.generic) else x, kind) for x in labels
+        ):
+            return labels.astype(kind)
     return labels
 
 

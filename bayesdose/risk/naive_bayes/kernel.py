@@ -86,7 +86,8 @@ class KernelFeature:
     def _kernels(self, values: Floats, c: int) -> Floats:
         width = self.bandwidth[c]
         z = (values[:, None] - self.values[c]) / width
-        out: Floats = -0.5 * z**2 - np.log(width * np.sqrt(2.0 * np.pi))
+        with np.errstate(over="ignore"):  # the model refuses densities that are not finite
+            out: Floats = -0.5 * z**2 - np.log(width * np.sqrt(2.0 * np.pi))
         return out
 
 

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
 from bayesdose.errors import ConfigError, RiskError
-from bayesdose.evaluate._arrays import Floats, check_probability
+from bayesdose.evaluate._arrays import Floats, check_probability, check_same_order
+from bayesdose.risk._not_fitted import require_fitted
 from bayesdose.risk.naive_bayes._arguments import (
     class_shares,
     table_like,
@@ -57,7 +57,11 @@ class MultimodalNaiveBayes(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Classes in order; the risk is the probability of the last of two.
+        Classes, sorted as scikit-learn does: text by the alphabet, whatever the order of a
+        Categorical.
+    risk_class_ : object
+        For two classes: the last of `classes_`, whose probability the risk is. Of "early" and
+        "no" it is "no": code an outcome as 0 and 1, or look here.
     class_count_ : ndarray of shape (n_classes,)
         Training rows of each class.
     training_counts_ : DataFrame
@@ -123,9 +127,13 @@ class MultimodalNaiveBayes(ClassifierMixin, BaseEstimator):
         ConfigError
             When an argument of the model is impossible or names a column that is not there.
         RiskError
-            When there is one class only, a value does not fit its likelihood, a column has no
-            value in a class, or does not vary where it must.
+            When labels are no classes or one class only, a value does not fit its likelihood, a
+            column has no value in a class, or does not vary where it must, or columns have names
+            of several kinds.
+        BayesdoseError
+            When X and y have the same index labels in another order.
         """
+        check_same_order(X=X, y=y)
         table = training_table(self, X, y)
         labels = training_labels(y, len(table))
         columns = list(table.columns)
@@ -148,6 +156,7 @@ class MultimodalNaiveBayes(ClassifierMixin, BaseEstimator):
             for coding, values in zip(self._codings, encoded, strict=True)
         }
         if self.classes_.size == 2:
+            self.risk_class_ = self.classes_[-1]
             self._training_terms = _terms(self._log_densities(encoded))
             with np.errstate(invalid="ignore"):  # plug-in shares of 0: said by `_background`
                 means = self._training_terms.mean(0)
@@ -177,7 +186,7 @@ class MultimodalNaiveBayes(ClassifierMixin, BaseEstimator):
         RiskError
             When columns or values do not fit those of training.
         """
-        check_is_fitted(self)
+        require_fitted(self, "features_")
         joint = self._checked_densities(X)[1].sum(0) + self._log_prevalence(prevalence)
         if self.classes_.size == 2:
             return joint[:, 1] - joint[:, 0]
@@ -208,7 +217,7 @@ class MultimodalNaiveBayes(ClassifierMixin, BaseEstimator):
         RiskError
             When columns or values do not fit those of training.
         """
-        check_is_fitted(self)
+        require_fitted(self, "features_")
         joint = self._checked_densities(X)[1].sum(0) + self._log_prevalence(prevalence)
         out: Floats = np.exp(log_softmax(joint, axis=1))
         return out
@@ -437,11 +446,20 @@ class MultimodalNaiveBayes(ClassifierMixin, BaseEstimator):
         densities = self._log_densities(self._encode(table))
         if not np.isfinite(densities).all():
             at, row, c = np.argwhere(~np.isfinite(densities))[0]
-            raise RiskError(
+            where = (
                 f"column {table.columns[at]!r}, row {shown(table.index[row])}: "
-                f"{shown(table.iat[row, at])} has probability 0 in class "
-                f"{shown(self.classes_[c])}: with prior=None what no training row of a class has "
-                "is impossible there. Take prior='weak', or leave the value missing."
+                f"{shown(table.iat[row, at])}"
+            )
+            label = shown(self.classes_[c])
+            if self._codings[at].levels:
+                raise RiskError(
+                    f"{where} has probability 0 in class {label}: with prior=None what no "
+                    "training row of a class has is impossible there. Take prior='weak', or leave "
+                    "the value missing."
+                )
+            raise RiskError(
+                f"{where} is so far from the training rows that its density in class {label} is "
+                "beyond what a computer can hold. Correct the value, or leave it missing."
             )
         return table, densities
 
@@ -478,7 +496,7 @@ class MultimodalNaiveBayes(ClassifierMixin, BaseEstimator):
         return self._training_terms
 
     def _require_two_classes(self, method: str) -> None:
-        check_is_fitted(self)
+        require_fitted(self, "features_")
         if self.classes_.size != 2:
             raise RiskError(
                 f"{method} is for two classes; the model has {self.classes_.size}. Fit one class "

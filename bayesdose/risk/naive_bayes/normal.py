@@ -59,7 +59,8 @@ class NormalFeature:
         from scipy.stats import t
 
         scale = np.sqrt(self.variance * (1.0 + 1.0 / self.weight))
-        out: Floats = t.logpdf(values[:, None], self.df, self.mean, scale)
+        with np.errstate(over="ignore"):  # the model refuses densities that are not finite
+            out: Floats = t.logpdf(values[:, None], self.df, self.mean, scale)
         return out
 
     def draw(self, draws: int, rng: np.random.Generator) -> Callable[[Floats], Floats]:
