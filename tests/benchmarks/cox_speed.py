@@ -85,7 +85,7 @@ def optimum(whole_days: bool) -> pd.DataFrame:
 
     which = {
         "find_mode, the optimum alone": bare,
-        "CoxModel, with 200 draws of the baseline": ours,
+        "CoxModel.fit, whole": ours,
         "scikit-survival": survival,
         "lifelines": lifelines,
     }
