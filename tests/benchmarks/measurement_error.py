@@ -1,6 +1,6 @@
 """Coverage of the log hazard ratio of a dose that is measured with error, or predicted.
 
-    python tests/benchmarks/measurement_error.py [--cohorts 200] [--seed 1]
+    python tests/benchmarks/measurement_error.py [--cohorts 200] [--seed 1] [--jobs 2]
 
 Cohorts of 100 and of 300 men; log hazard ratio -1 per unit of the true log dose, 0.5 per unit of an
 exact covariate that it depends on. *Classical*: the log dose is measured with an error as wide as
@@ -15,16 +15,19 @@ Slopes have Normal(0, 1) priors per standard deviation. Writes results/measureme
 import argparse
 import sys
 import time
+import warnings
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from results_files import markdown, write
 from scipy import stats
 
 from bayesdose.dose.priors import Normal
 from bayesdose.risk.cox.model import CoxModel
+from bayesdose.risk.cox.warnings import SamplingWarning
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (100, 300)
@@ -73,32 +76,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohorts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     begun, rows = time.perf_counter(), []
-    for cohort in range(arguments.cohorts):
-        for k, (make, n) in enumerate(product((classical, berkson), SIZES)):
-            rng = np.random.default_rng([arguments.seed, k, cohort])
-            for name, model in make(n, rng, cohort).items():
-                found = model.summary().loc["dose"]
-                rows.append(
-                    {
-                        "error": make.__name__,
-                        "men": n,
-                        "analysis": name,
-                        "coef": found["coef"],
-                        "sd": found["sd"],
-                        "covered": found["lower"] <= TRUE <= found["upper"],
-                    }
-                )
-        print(f"cohort {cohort + 1}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
-        table = summarise(pd.DataFrame(rows))
-        write(RESULTS / "measurement_error.md", markdown(table))
-    print(table.to_string())
+    tasks = (delayed(one_cohort)(arguments.seed, cohort) for cohort in range(arguments.cohorts))
+    for found in Parallel(arguments.jobs, return_as="generator_unordered")(tasks):
+        rows += found
+        done = len(rows) // len(found)
+        print(f"cohort {done}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
+        write(RESULTS / "measurement_error.md", markdown(summarise(pd.DataFrame(rows))))
+    print(summarise(pd.DataFrame(rows)).to_string())
+
+
+def one_cohort(seed: int, cohort: int) -> list[dict[str, object]]:
+    warnings.simplefilter("ignore", SamplingWarning)  # 2000 draws are few for uncertain covariates
+    rows = []
+    for k, (make, n) in enumerate(product((classical, berkson), SIZES)):
+        rng = np.random.default_rng([seed, k, cohort])
+        for name, model in make(n, rng, cohort).items():
+            found = model.summary().loc["dose"]
+            covered = bool(found["lower"] <= TRUE <= found["upper"])
+            labels = {"error": make.__name__, "men": n, "analysis": name}
+            rows.append(labels | {"coef": found["coef"], "sd": found["sd"], "covered": covered})
+    return rows
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     out = []
-    for (error, men, analysis), part in rows.groupby(["error", "men", "analysis"], sort=False):
+    for (error, men, analysis), part in rows.groupby(["error", "men", "analysis"]):
         covered = stats.binomtest(int(part["covered"].sum()), len(part)).proportion_ci()
         out.append(
             {
