@@ -11,7 +11,7 @@ from scipy import special
 from sklearn.base import BaseEstimator
 
 from bayesdose import _arviz
-from bayesdose.dose.priors import HalfNormal, Normal
+from bayesdose.dose.priors import Flat, HalfNormal, Normal
 from bayesdose.errors import ConfigError, RiskError
 from bayesdose.evaluate._arrays import Floats, check_probability, check_same_order
 from bayesdose.evaluate._outcome import Outcome, as_outcome
@@ -275,7 +275,8 @@ class CoxModel(BaseEstimator):
         Parameters
         ----------
         prob : float
-            Of the equal-tailed credible intervals; of a mode, Wald's.
+            Of the equal-tailed credible intervals; of a mode, those of the normal approximation,
+            which for a flat prior are Wald's.
 
         Returns
         -------
@@ -313,7 +314,8 @@ class CoxModel(BaseEstimator):
             found = [_arviz.convergence(beta[:, :, j]) for j in range(beta.shape[2])]
             table = table.join(pd.DataFrame(found, index=table.index))
             table = table.rename(columns={"mcse_mean": "mcse"})
-        table.attrs = {"interval": "eti" if fit.mode is None else "wald", "prob": prob}
+        approximate = "wald" if isinstance(self.slope, Flat) else "normal approximation"
+        table.attrs = {"interval": "eti" if fit.mode is None else approximate, "prob": prob}
         return table
 
     def predict(self, X: Any, *, draws: Mapping[str, ArrayLike] | None = None) -> Floats:

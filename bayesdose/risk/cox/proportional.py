@@ -116,11 +116,12 @@ def _verdict(table: pd.DataFrame, alpha: float) -> str:
             f"No evidence against proportional hazards (global p = {overall:.2g}). With few events "
             "the test sees only strong departures."
         )
-    who = ", ".join(found) if found else "the covariates together"
+    who = ", ".join(found) if found else "the covariates together, none of them alone"
     return (
-        f"The effect of {who} changes with time (global p = {overall:.2g}): its hazard ratio is an "
-        "average over follow-up. Stratify by it (strata=), let it change (start and stop rows with "
-        "an interaction), or report survival at stated times."
+        f"There is evidence of effects that change with time: {who} (global p = {overall:.2g}). A "
+        "hazard ratio is then an average over follow-up. Stratify (strata=), let the effect change "
+        "(start and stop rows with an interaction), or report survival at stated times. A frailty, "
+        "or a covariate that matters and was left out, looks the same."
     )
 
 
