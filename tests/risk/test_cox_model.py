@@ -492,6 +492,7 @@ def test_draws_without_spread_are_an_ordinary_covariate(sampled):
         (lambda X, y: (X.assign(a="high"), y), "must be numbers"),
         (lambda X, y: (X.assign(a=np.where(X.index == 7, np.nan, 1.0 * X["a"])), y), "row 7"),
         (lambda X, y: (X.assign(a=2.0), y), "same in every row"),
+        (lambda X, y: (X.assign(a=1e200 * X["a"]), y), "rescale the column"),
         (lambda X, y: (X.iloc[:, 0].to_numpy(), y), "reshape"),
         (lambda X, y: (X[["a", "a"]], y), "two columns called 'a'"),
         (lambda X, y: (X.assign(c=X["a"] + X["b"]), y), "combination of"),
@@ -549,6 +550,14 @@ def test_rows_of_another_order_and_dates_are_refused():
 
     with pytest.raises(OfScikitLearn):
         CoxModel().predict(X)
+
+
+@pytest.mark.filterwarnings("ignore::bayesdose.risk.cox.warnings.OutcomeWarning")
+@pytest.mark.filterwarnings("ignore::bayesdose.risk.cox.warnings.FewEventsWarning")
+def test_one_row_is_refused():
+    X, y = simulated()
+    with pytest.raises(RiskError, match="one row"):
+        CoxModel(inference="mode").fit(X.iloc[:1], y.assign(event=True).iloc[:1])
 
 
 def test_mode_refuses_draws():

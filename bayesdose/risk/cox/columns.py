@@ -13,6 +13,7 @@ from bayesdose.evaluate._arrays import Floats
 
 Ints = NDArray[np.intp]
 ColumnName = str | int
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,13 @@ def numbers(frame: pd.DataFrame, names: Sequence[str]) -> Columns:
             f"covariates must be finite ({int(bad[:, j].sum())} such rows in this column). Drop "
             "these rows, or put an imputer before the model in a pipeline"
         )
+    huge = np.abs(values) > _LARGEST
+    if huge.any():
+        row, j = (int(k) for k in np.argwhere(huge)[0])
+        raise RiskError(
+            f"X column {names[j]!r}, row {row} is {values[row, j]:g}; covariates may be up to "
+            f"{_LARGEST:g}: rescale the column"
+        )
     return Columns(tuple(names), values, frame.index)
 
 
@@ -258,10 +266,12 @@ def scaling(columns: Columns) -> tuple[Floats, Floats]:
     Raises
     ------
     RiskError
-        When a column is the same in every row.
+        When there is one row, or a column is the same in every row.
     """
     values = columns.values
-    spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+    if len(values) < 2:
+        raise RiskError("X has one row; a Cox model compares rows, and needs two or more")
+    spread = values.std(0, ddof=1)
     flat = spread <= 1e-12 * np.maximum(1.0, np.abs(values).max(0, initial=0.0))
     if flat.any():
         name = columns.names[int(np.argmax(flat))]

@@ -14,7 +14,6 @@ _MOST_STEPS, _HALVINGS = 50, 30
 _TOLERANCE = 1e-13
 #: A coefficient of a standardised column beyond this is running away.
 _RUNAWAY = 25.0
-_LARGEST = 1e100
 #: Largest step in standard errors that may be left where no halved step goes up.
 _STUCK = 1e-3
 
@@ -71,10 +70,6 @@ def find_mode(
         When a column is constant or a combination of others, the events are separated by the
         columns so that the estimate is infinite, or no mode is found.
     """
-    if columns.shape[0] < 2 or not np.abs(columns).max() < _LARGEST:
-        raise RiskError(
-            "a Cox model needs two rows or more, and covariates below 1e100: rescale larger ones"
-        )
     centred = within_strata(sets, columns)
     scale = centred.std(0)
     names = names or [f"column {j}" for j in range(columns.shape[1])]

@@ -296,15 +296,17 @@ class CoxModel(BaseEstimator):
             draws = fit.flat("beta") / fit.scale
             lower, upper = np.quantile(draws, tails, axis=0)
             middle, above = np.median(draws, axis=0), (draws > 0).mean(0)
+        with np.errstate(over="ignore"):  # per unit of a column of tiny numbers: infinite
+            ratios = np.exp([middle, lower, upper])
         table = pd.DataFrame(
             {
                 "coef": coef,
                 "sd": sd,
                 "lower": lower,
                 "upper": upper,
-                "hazard_ratio": np.exp(middle),
-                "hazard_ratio_lower": np.exp(lower),
-                "hazard_ratio_upper": np.exp(upper),
+                "hazard_ratio": ratios[0],
+                "hazard_ratio_lower": ratios[1],
+                "hazard_ratio_upper": ratios[2],
                 "prob_above_0": above,
             },
             index=pd.Index(self.covariates_, name="covariate"),
