@@ -24,6 +24,7 @@ from bayesdose.risk.cox.mode import find_mode
 from bayesdose.risk.cox.partial_likelihood import risk_sets
 from bayesdose.risk.cox.predicting import SurvivalFunction
 from bayesdose.risk.cox.proportional import ProportionalHazards, check
+from bayesdose.risk.cox.rows import Rows, layout_of, read_rows
 from bayesdose.risk.cox.spec import CoxSpec
 from bayesdose.risk.cox.warnings import SamplingWarning, warn_of
 
@@ -182,8 +183,8 @@ class CoxModel(BaseEstimator):
                 "inference='mode' knows no draws: true values are sampled with the coefficients, "
                 "by inference='nuts'"
             )
-        layout = fitting.layout_of(spec, X, draws)
-        rows = fitting.read_rows(layout, X, draws, groups)
+        layout = layout_of(spec, X, draws)
+        rows = read_rows(layout, X, draws, groups)
         outcome = as_outcome(y)
         n = len(rows.columns.values)
         if outcome.event.size != n:
@@ -337,7 +338,7 @@ class CoxModel(BaseEstimator):
             Higher is worse. It does not hold a stratum's baseline.
         """
         fit = self._fitted()
-        rows = fitting.read_rows(fit.layout, X, draws)
+        rows = read_rows(fit.layout, X, draws)
         return predicting.mean_log_hazard(fit, rows)
 
     def predict_survival_function(
@@ -373,7 +374,7 @@ class CoxModel(BaseEstimator):
             When a time lies beyond follow-up, or a row's stratum had no event.
         """
         fit = self._fitted()
-        rows = fitting.read_rows(fit.layout, X, draws)
+        rows = read_rows(fit.layout, X, draws)
         grid = self._times(fit, rows, times)
         band = None if return_array else prob
         mean, lower, upper = predicting.survival(fit, rows, grid, band, self.random_state)
@@ -419,7 +420,7 @@ class CoxModel(BaseEstimator):
             When the time lies beyond follow-up, or a row's stratum had no event.
         """
         fit = self._fitted()
-        rows = fitting.read_rows(fit.layout, X, draws)
+        rows = read_rows(fit.layout, X, draws)
         at = predicting.as_times(time, "time")
         if at.shape != (1,):
             raise ConfigError(f"time must be one number; got shape {at.shape}")
@@ -518,7 +519,7 @@ class CoxModel(BaseEstimator):
         mode = find_mode(rows.columns.values, sets, names=list(names))
         return check(names, rows.columns.values, mode.coefficients, sets, outcome, alpha)
 
-    def _times(self, fit: fitting.CoxFit, rows: fitting.Rows, times: ArrayLike | None) -> Floats:
+    def _times(self, fit: fitting.CoxFit, rows: Rows, times: ArrayLike | None) -> Floats:
         if times is not None:
             given = predicting.as_times(times, "times")
             if given.ndim != 1 or given.size == 0 or (np.diff(given) <= 0).any():

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.evaluate._arrays import Floats, check_probability
 from bayesdose.risk.cox.columns import Ints, codes_of
-from bayesdose.risk.cox.fitting import CoxFit, Rows
+from bayesdose.risk.cox.fitting import CoxFit
 from bayesdose.risk.cox.hazard import StepHazards
+from bayesdose.risk.cox.rows import Rows
 from bayesdose.risk.cox.warnings import FewEventsWarning, NewCentreWarning
 
 #: Draws that make a band, at most.
