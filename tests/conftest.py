@@ -2,9 +2,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Pictures are drawn without a screen, whatever the machine offers.
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# A deadline would make a busy machine fail what is right: no test is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
