@@ -11,10 +11,9 @@ import pandas as pd
 from bayesdose.dose.domain import PROTOCOL
 from bayesdose.dose.leave_one_out import LeaveOneOut, fold_labels
 from bayesdose.dose.model import DoseModel
-from bayesdose.dose.prediction import needs_training
 from bayesdose.dose.priors import R2D2, Priors, RegularizedHorseshoe
 from bayesdose.dose.r_squared import conditional_mean
-from bayesdose.dose.training import Training
+from bayesdose.dose.training import Training, needs_training
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.evaluate import point_scores
 

@@ -20,8 +20,7 @@ import pandas as pd
 from bayesdose._progress import shows_bar
 from bayesdose.dose.leave_one_out import LeaveOneOut, fold_labels
 from bayesdose.dose.model import DoseModel
-from bayesdose.dose.prediction import needs_training
-from bayesdose.dose.training import Training
+from bayesdose.dose.training import Training, needs_training
 from bayesdose.errors import BayesdoseError, ConfigError
 
 if TYPE_CHECKING:

@@ -29,6 +29,8 @@ class Domain:
         Protocol column → values.
     cycles : list of int
         Therapy cycles.
+    activity_gbq : list of float
+        Smallest and largest administered activity; empty in a model without activity.
     """
 
     low: list[float]
@@ -37,6 +39,7 @@ class Domain:
     max_leverage: list[float]
     seen: dict[str, list[str]]
     cycles: list[int]
+    activity_gbq: list[float]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict for JSON.
@@ -79,7 +82,9 @@ def learn(encoding: Encoding, rows: Rows, frame: pd.DataFrame) -> Domain:
         if name in frame.columns
     }
     cycles = sorted({int(c) for c in frame[CYCLE]}) if CYCLE in frame.columns else [1]
-    return Domain(low.tolist(), high.tolist(), inverse, largest, seen, cycles)
+    name = encoding.spec.activity
+    activity = [] if name is None else [float(frame[name].min()), float(frame[name].max())]
+    return Domain(low.tolist(), high.tolist(), inverse, largest, seen, cycles, activity)
 
 
 def reasons(domain: Domain, encoding: Encoding, rows: Rows, frame: pd.DataFrame) -> list[str]:

@@ -33,10 +33,10 @@ from bayesdose.dose.leave_one_out import (
     report_lost,
 )
 from bayesdose.dose.posterior import CHAINS, Draws
-from bayesdose.dose.prediction import log_density_of, needs_training
+from bayesdose.dose.prediction import log_density_of
 from bayesdose.dose.spec import ModelSpec
 from bayesdose.dose.standardise import standardisation_of
-from bayesdose.dose.training import Fitted, Training, build_domain, check_table
+from bayesdose.dose.training import Fitted, Training, build_domain, check_table, needs_training
 from bayesdose.errors import BayesdoseError, ConfigError, SiteTableError
 
 _LOG = logging.getLogger("bayesdose")

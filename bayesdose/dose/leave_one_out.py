@@ -13,9 +13,9 @@ from bayesdose.dose import design, standardise
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import log_dose_draws
-from bayesdose.dose.prediction import needs_training, summarise
+from bayesdose.dose.prediction import summarise
 from bayesdose.dose.standardise import Standardisation
-from bayesdose.dose.training import Fitted, Training, by_table, without_spread
+from bayesdose.dose.training import Fitted, Training, by_table, needs_training, without_spread
 from bayesdose.errors import BayesdoseError, ConfigError
 
 if TYPE_CHECKING:

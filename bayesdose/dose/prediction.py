@@ -13,9 +13,18 @@ import xarray as xr
 from bayesdose._arviz import PARETO_K_LIMIT
 from bayesdose.dose import design, domain, moments
 from bayesdose.dose.aggregate import combine, layout
+from bayesdose.dose.completed import completed_rows
 from bayesdose.dose.conditional import draw_latents, log_density, patient_gram
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.levels import with_levels
+from bayesdose.dose.measured_rows import (
+    GIVEN,
+    PREDICTED,
+    check_collapses,
+    check_kind,
+    check_not_trained,
+    encode_together,
+)
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import KINDS, TARGETS, Measured, condition, log_dose_draws
 from bayesdose.dose.spec import ModelSpec
@@ -27,6 +36,7 @@ from bayesdose.dose.training import (
     check_seed,
     check_table,
     encode_new,
+    needs_training,
 )
 from bayesdose.dose.tree import posterior_tree
 from bayesdose.errors import ConfigError, PredictionError
@@ -207,7 +217,7 @@ def log_predictive_density(fitted: Fitted, sites: pd.DataFrame, kind: str) -> pd
     """
     _check_choice("kind", kind, KINDS)
     check_is_table(sites, "the site table")
-    _check_kind(fitted, sites, kind, None)
+    check_kind(fitted, sites, kind, None)
     frame, rows = encode_new(fitted, sites, response_required=True)
     if fitted.draws.precision is None:
         from bayesdose.dose.pymc_engine import log_density as marginal
@@ -222,7 +232,7 @@ def log_predictive_density(fitted: Fitted, sites: pd.DataFrame, kind: str) -> pd
             _log_mean_exp(by_draw), index=pd.Index(rows.patients, name="patient_id"), name="elpd"
         )
     if kind == "known_patient":
-        _check_not_trained(
+        check_not_trained(
             needs_training(fitted, "kind='known_patient'"), sites, fitted.encoding.spec
         )
         _, measured = _with_measured(fitted.encoding, fitted.training, frame, frame, known=True)
@@ -302,33 +312,6 @@ def tree(fitted: Fitted) -> xr.DataTree:
     return posterior_tree(fitted.encoding, draws, rows, fitted.info)
 
 
-def needs_training(fitted: Fitted, what: str) -> Training:
-    """The training table, or an error that says how to keep it.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        A fitted model.
-    what : str
-        What needs it.
-
-    Returns
-    -------
-    Training
-
-    Raises
-    ------
-    PredictionError
-        When the model was saved without its rows.
-    """
-    if fitted.training is None:
-        raise PredictionError(
-            f"{what} needs the training rows, and this model was saved without them: save it with "
-            "include_patients=True"
-        )
-    return fitted.training
-
-
 def summarise(gy: np.ndarray, hdi_prob: float) -> dict[str, np.ndarray]:
     """Mean, median, sd and highest-density interval of predictive draws.
 
@@ -381,7 +364,7 @@ def _draw(
     if given is not None:
         check_is_table(given, "given")
     spec = fitted.encoding.spec
-    _check_kind(fitted, new, kind, given)
+    check_kind(fitted, new, kind, given)
     # a dose in the rows to predict is not looked at
     bare = new.drop(columns=[spec.response], errors="ignore")
     frame = check_table(bare, spec, response_required=False)
@@ -390,7 +373,7 @@ def _draw(
     encoding, draws, pareto_k = fitted.encoding, fitted.draws, float("nan")
     measured: dict[str, Measured] = {}
     if kind == "known_patient" or given is not None:
-        _check_collapses(fitted)
+        check_collapses(fitted)
         if spec.missing == "impute":
             raise PredictionError(
                 "a model with imputed covariates predicts new and typical patients only: "
@@ -431,19 +414,9 @@ def _draw_imputed(
     fitted: Fitted, frame: pd.DataFrame, kind: str, target: str, rng: np.random.Generator
 ) -> _Drawn:
     """Complete the rows for every imputation, with that imputation's draws."""
-    from bayesdose.dose.completion import IMPUTATIONS, REPEATS, completions_of_others
-
-    spec, training = fitted.encoding.spec, fitted.training
-    frames = [frame]  # saved without the training table: complete rows only
-    if training is not None:
-        repeats = min(REPEATS, len(fitted.draws) // IMPUTATIONS)
-        seed = fitted.info["random_seed"]
-        _, frames = completions_of_others(training.frame, frame, spec, seed, repeats)
-    tables = [
-        fitted.encoding.rows(one.drop(columns=[spec.response], errors="ignore")) for one in frames
-    ]
     log_dose = np.empty((len(fitted.draws), len(frame)))
-    for place, part, rows in by_table(fitted.draws, tables):
+    parts = list(completed_rows(fitted, frame))
+    for place, part, rows in parts:
         log_dose[place] = log_dose_draws(
             fitted.encoding, part, rows, kind=kind, target=target, measured={}, rng=rng
         )
@@ -454,7 +427,8 @@ def _draw_imputed(
         "given_rows": 0,
         "given_pareto_k": np.nan,
     }
-    return _Drawn(np.exp(log_dose), tables[0], frames[0], _labels(frame, spec), attrs)
+    labels = _labels(frame, fitted.encoding.spec)
+    return _Drawn(np.exp(log_dose), parts[0][2], frame, labels, attrs)
 
 
 def _with_measured(
@@ -464,30 +438,15 @@ def _with_measured(
     given: pd.DataFrame | None,
     known: bool,
 ) -> tuple[Rows, dict[str, Measured]]:
-    """Encode new and measured rows together, so that cycles and sites share their codes."""
-    spec = encoding.spec
-    wanted = set(frame[spec.patient].astype(str))
-    parts = [frame.assign(**{_PART: 0})]
-    if training is not None:
-        trained = training.frame
-        again = set() if given is None else set(given[spec.patient].astype(str))
-        mine = trained[spec.patient].astype(str).isin(again | (wanted if known else set()))
-        parts.append(trained[mine].assign(**{_PART: 1}))
-    if given is not None:
-        parts.append(given.assign(**{_PART: 2}))
-    together = pd.concat(parts, ignore_index=True)
-    rows = encoding.rows(together)
-    part = together[_PART].to_numpy()
+    """Rows to predict, and the measured rows of each patient."""
+    rows, role = encode_together(encoding, training, frame, given, known=known)
     measured = {}
     for code, label in enumerate(rows.patients):
-        mine = (rows.patient == code) & (part > 0)
+        mine = (rows.patient == code) & (role != PREDICTED)
         if mine.any():
             one = replace(rows.take(mine), patient=np.zeros(mine.sum(), int), patients=(label,))
-            measured[label] = Measured(one, part[mine] == 2)
-    return rows.take(part == 0), measured
-
-
-_PART = "bayesdose_part"
+            measured[label] = Measured(one, role[mine] == GIVEN)
+    return rows.take(role == PREDICTED), measured
 
 
 def _density_given(fitted: Fitted, known: Measured) -> np.ndarray:
@@ -500,61 +459,6 @@ def _density_given(fitted: Fitted, known: Measured) -> np.ndarray:
     return log_density(
         draws.precision, draws.shift, gram - before, log_det - det_before, int(known.is_new.sum())
     )
-
-
-def _check_collapses(fitted: Fitted) -> None:
-    if fitted.draws.precision is None:
-        raise PredictionError(
-            "conditioning on measured rows is exact with the collapsed engine only: fit with "
-            "engine='collapsed'"
-        )
-
-
-def _check_kind(fitted: Fitted, new: pd.DataFrame, kind: str, given: pd.DataFrame | None) -> None:
-    spec = fitted.encoding.spec
-    if spec.patient not in new.columns:
-        return  # the table check reports it with everything else
-    wanted = list(dict.fromkeys(new[spec.patient].astype(str)))
-    has_given = (
-        set()
-        if given is None or spec.patient not in given.columns
-        else set(given[spec.patient].astype(str))
-    )
-    if given is not None and fitted.training is not None:
-        _check_not_trained(fitted.training, given, spec)
-    both = [label for label in wanted if label in has_given]
-    if kind == "typical_patient" and both:
-        raise PredictionError(
-            f"kind='typical_patient' has no patient effect, but given has rows of patient "
-            f"{both[0]!r}: use kind='known_patient' for this patient"
-        )
-    if kind != "known_patient":
-        return
-    trained = set(fitted.training.rows.patients) if fitted.training is not None else set()
-    unknown = [label for label in wanted if label not in trained | has_given]
-    if unknown and fitted.training is None and not has_given:
-        needs_training(fitted, "kind='known_patient' without given rows")
-    if unknown:
-        raise PredictionError(
-            f"kind='known_patient': patient {unknown[0]!r} was neither in training nor in given; "
-            "give measured rows of this patient, or use kind='new_patient'"
-        )
-
-
-def _check_not_trained(training: Training, given: pd.DataFrame, spec: ModelSpec) -> None:
-    names = [spec.patient, *(n for n in ("site_id", "cycle") if n in training.frame.columns)]
-    usable = [name for name in names if name in given.columns or name == "cycle"]
-    if "site_id" not in usable:
-        return
-    fresh = given if "cycle" in given.columns else given.assign(cycle=1)
-    old = {tuple(map(str, row)) for row in training.frame[usable].itertuples(index=False)}
-    for row in fresh[usable].itertuples(index=False):
-        key = tuple(map(str, row))
-        if key in old:
-            words = ", ".join(f"{n} {v}" for n, v in zip(usable, key, strict=True))
-            raise PredictionError(
-                f"given: the row {words} was in training and would count twice; leave it out"
-            )
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

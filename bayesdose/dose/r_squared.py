@@ -16,8 +16,7 @@ import pandas as pd
 
 from bayesdose.dose.conditional import draw_latents
 from bayesdose.dose.model import DoseModel
-from bayesdose.dose.prediction import needs_training
-from bayesdose.dose.training import Fitted
+from bayesdose.dose.training import Fitted, needs_training
 from bayesdose.errors import PredictionError
 from bayesdose.evaluate import bayes_r2 as r2_of_draws
 from bayesdose.evaluate import hdi

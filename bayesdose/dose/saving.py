@@ -23,7 +23,7 @@ from bayesdose.dose.standardise import Standardisation
 from bayesdose.dose.training import Fitted, Training
 from bayesdose.errors import SavedModelError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _FORMAT = "bayesdose dose model"
 _ARRAYS = (
     "beta",

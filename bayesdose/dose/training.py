@@ -19,6 +19,7 @@ from bayesdose.errors import (
     ConfigError,
     FormulaError,
     MissingCovariateError,
+    PredictionError,
     SiteTableError,
 )
 
@@ -84,6 +85,33 @@ class Fitted:
     log_evidence: tuple[float, float]
     info: dict[str, Any]
     engine_state: Any = None
+
+
+def needs_training(fitted: Fitted, what: str) -> Training:
+    """The training table, or an error that says how to keep it.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    what : str
+        What needs it.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    PredictionError
+        When the model was saved without its rows.
+    """
+    if fitted.training is None:
+        raise PredictionError(
+            f"{what} needs the training rows, and this model was saved without them: save it with "
+            "include_patients=True"
+        )
+    return fitted.training
 
 
 def check_table(

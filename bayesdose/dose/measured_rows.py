@@ -1,0 +1,159 @@
+"""Rows to predict beside the rows that were measured: which may stand together, in common codes."""
+
+import numpy as np
+import pandas as pd
+
+from bayesdose.dose.design import Encoding, Rows
+from bayesdose.dose.spec import ModelSpec
+from bayesdose.dose.training import Fitted, Training, needs_training
+from bayesdose.errors import PredictionError
+
+#: What a row is for: to be predicted, measured and in the training table, or measured since.
+PREDICTED, TRAINED, GIVEN = 0, 1, 2
+_ROLE = "bayesdose_role"
+
+
+def encode_together(
+    encoding: Encoding,
+    training: Training | None,
+    frame: pd.DataFrame,
+    given: pd.DataFrame | None,
+    *,
+    known: bool,
+) -> tuple[Rows, np.ndarray]:
+    """Encode rows to predict and measured rows so that cycles and sites share their codes.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Learnt model; group levels of ``given`` have coefficients.
+    training : Training or None
+        Training table, of which the rows of patients in ``given`` are taken.
+    frame : pandas.DataFrame
+        Rows to predict.
+    given : pandas.DataFrame or None
+        Rows measured since.
+    known : bool
+        Whether training rows of the patients to predict are taken too.
+
+    Returns
+    -------
+    rows : Rows
+        Of n rows.
+    role : numpy.ndarray of int of shape (n,)
+        `PREDICTED`, `TRAINED` or `GIVEN`.
+    """
+    spec = encoding.spec
+    wanted = set(frame[spec.patient].astype(str))
+    parts = [frame.assign(**{_ROLE: PREDICTED})]
+    if training is not None:
+        trained = training.frame
+        again = set() if given is None else set(given[spec.patient].astype(str))
+        mine = trained[spec.patient].astype(str).isin(again | (wanted if known else set()))
+        parts.append(trained[mine].assign(**{_ROLE: TRAINED}))
+    if given is not None:
+        parts.append(given.assign(**{_ROLE: GIVEN}))
+    together = pd.concat(parts, ignore_index=True)
+    return encoding.rows(together), together[_ROLE].to_numpy()
+
+
+def check_collapses(fitted: Fitted) -> None:
+    """Refuse measured rows where conditioning on them is not exact.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+
+    Raises
+    ------
+    PredictionError
+        When the likelihood does not collapse.
+    """
+    if fitted.draws.precision is None:
+        raise PredictionError(
+            "conditioning on measured rows is exact with the collapsed engine only: fit with "
+            "engine='collapsed'"
+        )
+
+
+def check_kind(fitted: Fitted, new: pd.DataFrame, kind: str, given: pd.DataFrame | None) -> None:
+    """Refuse a kind of prediction that the patients do not allow.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A fitted model.
+    new : pandas.DataFrame
+        Rows to predict.
+    kind : str
+        As in `bayesdose.DoseModel.predict`.
+    given : pandas.DataFrame or None
+        Rows measured since training.
+
+    Raises
+    ------
+    PredictionError
+        When nothing was measured of a known patient, something of a typical one, or a row of
+        ``given`` was in training.
+    """
+    spec = fitted.encoding.spec
+    if spec.patient not in new.columns:
+        return  # the table check reports it with everything else
+    wanted = list(dict.fromkeys(new[spec.patient].astype(str)))
+    has_given = (
+        set()
+        if given is None or spec.patient not in given.columns
+        else set(given[spec.patient].astype(str))
+    )
+    if given is not None and fitted.training is not None:
+        check_not_trained(fitted.training, given, spec)
+    both = [label for label in wanted if label in has_given]
+    if kind == "typical_patient" and both:
+        raise PredictionError(
+            f"kind='typical_patient' has no patient effect, but given has rows of patient "
+            f"{both[0]!r}: use kind='known_patient' for this patient"
+        )
+    if kind != "known_patient":
+        return
+    trained = set(fitted.training.rows.patients) if fitted.training is not None else set()
+    unknown = [label for label in wanted if label not in trained | has_given]
+    if unknown and fitted.training is None and not has_given:
+        needs_training(fitted, "kind='known_patient' without given rows")
+    if unknown:
+        raise PredictionError(
+            f"kind='known_patient': patient {unknown[0]!r} was neither in training nor in given; "
+            "give measured rows of this patient, or use kind='new_patient'"
+        )
+
+
+def check_not_trained(training: Training, given: pd.DataFrame, spec: ModelSpec) -> None:
+    """Refuse measured rows that would count twice.
+
+    Parameters
+    ----------
+    training : Training
+        Training table.
+    given : pandas.DataFrame
+        Rows measured since.
+    spec : ModelSpec
+        The model.
+
+    Raises
+    ------
+    PredictionError
+        When a row was in training.
+    """
+    names = [spec.patient, *(n for n in ("site_id", "cycle") if n in training.frame.columns)]
+    usable = [name for name in names if name in given.columns or name == "cycle"]
+    if "site_id" not in usable:
+        return
+    fresh = given if "cycle" in given.columns else given.assign(cycle=1)
+    old = {tuple(map(str, row)) for row in training.frame[usable].itertuples(index=False)}
+    for row in fresh[usable].itertuples(index=False):
+        key = tuple(map(str, row))
+        if key in old:
+            words = ", ".join(f"{n} {v}" for n, v in zip(usable, key, strict=True))
+            raise PredictionError(
+                f"given: the row {words} was in training and would count twice; leave it out"
+            )
