@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         errors,
         evaluate,
         measure,
+        planning,
         report,
         risk,
         simulate,
@@ -91,6 +92,7 @@ __all__ = [
     "errors",
     "evaluate",
     "measure",
+    "planning",
     "read_sites",
     "report",
     "risk",
@@ -100,7 +102,18 @@ __all__ = [
 ]
 
 _ROOMS = frozenset(
-    {"cohort", "datasets", "dose", "errors", "evaluate", "measure", "report", "risk", "simulate"}
+    {
+        "cohort",
+        "datasets",
+        "dose",
+        "errors",
+        "evaluate",
+        "measure",
+        "planning",
+        "report",
+        "risk",
+        "simulate",
+    }
 )
 
 _HOMES = {

@@ -109,6 +109,24 @@ def convergence(draws: np.ndarray) -> dict[str, float]:
     }
 
 
+def quantile_ess(draws: np.ndarray, prob: float) -> float:
+    """Effective sample size of a quantile (Vehtari et al. 2021).
+
+    Parameters
+    ----------
+    draws : numpy.ndarray of shape (chains, draws)
+    prob : float
+        Probability of the quantile.
+
+    Returns
+    -------
+    float
+    """
+    from arviz_stats.base import array_stats
+
+    return float(array_stats.ess(draws, method="quantile", prob=prob))
+
+
 def bfmi(energy: np.ndarray) -> float:
     """Smallest energy Bayesian fraction of missing information over the chains.
 

@@ -15,6 +15,7 @@ from bayesdose.dose.measured_rows import (
     check_collapses,
     check_kind,
     encode_together,
+    without_measurement,
 )
 from bayesdose.dose.predict import log_dose_draws
 from bayesdose.dose.spec import ModelSpec
@@ -109,12 +110,12 @@ def cycle_doses(
     """
     _check_arguments(n_cycles, kind, between_cycle)
     check_is_table(sites, "the table of sites")
-    activity = _activity_column(fitted.encoding.spec)
+    activity = activity_column(fitted.encoding.spec)
     check_kind(fitted, sites, kind, given)
     spec = fitted.encoding.spec
-    bare = sites.drop(columns=[spec.response], errors="ignore").assign(**{activity: 1.0})
+    bare = without_measurement(sites, spec).assign(**{activity: 1.0})
     frame = check_table(bare, spec, response_required=False)
-    _check_one_row_a_site(frame, spec)
+    check_one_row_a_site(frame, spec)
     _check_between(fitted, frame, between_cycle, kind, given)
     seed = [fitted.info["random_seed"], 3] if random_seed is None else check_seed(random_seed)
     rng = np.random.default_rng(seed)
@@ -135,7 +136,7 @@ def cycle_doses(
         gy_per_gbq=by_cycle(found.after),
         before=by_cycle(found.before),
         frame=frame,
-        labels=_labels(frame, spec),
+        labels=site_labels(frame, spec),
         extrapolation=_joined(found.extrapolation, len(frame)),
         weight_ess=found.weight_ess,
         pareto_k=found.pareto_k,
@@ -172,7 +173,23 @@ def _check_arguments(n_cycles: int, kind: str, between_cycle: str) -> None:
         )
 
 
-def _activity_column(spec: ModelSpec) -> str:
+def activity_column(spec: ModelSpec) -> str:
+    """Column of the activity that doses are proportional to.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    PredictionError
+        When the model has none, or uses it as a covariate.
+    """
     if spec.activity is None:
         raise PredictionError(
             "the model has no activity (activity=None): it predicts Gy and cannot say what another "
@@ -188,7 +205,21 @@ def _activity_column(spec: ModelSpec) -> str:
     return spec.activity
 
 
-def _check_one_row_a_site(frame: pd.DataFrame, spec: ModelSpec) -> None:
+def check_one_row_a_site(frame: pd.DataFrame, spec: ModelSpec) -> None:
+    """Refuse several rows of a site.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Sites, validated.
+    spec : ModelSpec
+        The model.
+
+    Raises
+    ------
+    PredictionError
+        When a site has several rows, or sites have no names.
+    """
     if "site_id" not in frame.columns:
         raise PredictionError("planning needs the column site_id, one row a site")
     keys = frame[[spec.patient, "site_id"]].astype(str)
@@ -282,7 +313,7 @@ def _of_measured_patients(
     patients = dict.fromkeys(frame[spec.patient].astype(str))
     measured = pd.DataFrame(columns=[*_LABELS, "measured_gy", "percentile"])
     if given is not None:
-        measured = _labels(given, spec).assign(
+        measured = site_labels(given, spec).assign(
             measured_gy=given[spec.response], percentile=updates.percentile
         )
     return _Found(
@@ -307,7 +338,21 @@ def _check_measured_once(rows: Rows, role: np.ndarray) -> None:
         )
 
 
-def _labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+def site_labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    """Labels of sites as text, whatever the columns are called.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Sites.
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    pandas.DataFrame
+        patient_id, site_id, tissue and cycle.
+    """
     names = dict(zip(_LABELS, (spec.patient, "site_id", spec.by, CYCLE), strict=True))
     return pd.DataFrame(
         {

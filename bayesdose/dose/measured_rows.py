@@ -57,6 +57,27 @@ def encode_together(
     return encoding.rows(together), together[_ROLE].to_numpy()
 
 
+def without_measurement(sites: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    """Rows whose true dose is to be predicted: nothing of a measurement is looked at.
+
+    Parameters
+    ----------
+    sites : pandas.DataFrame
+        Site table.
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Without doses; what the model knows about their measurement says that there is none.
+    """
+    none = {name: 0.0 for name in (spec.dose_cv, spec.dose_cv_shared) if name is not None}
+    if spec.censored is not None:
+        none[spec.censored] = False
+    return sites.drop(columns=[spec.response], errors="ignore").assign(**none)
+
+
 def check_collapses(fitted: Fitted) -> None:
     """Refuse measured rows where conditioning on them is not exact.
 

@@ -24,6 +24,7 @@ from bayesdose.dose.measured_rows import (
     check_kind,
     check_not_trained,
     encode_together,
+    without_measurement,
 )
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import KINDS, TARGETS, Measured, condition, log_dose_draws
@@ -366,7 +367,11 @@ def _draw(
     spec = fitted.encoding.spec
     check_kind(fitted, new, kind, given)
     # a dose in the rows to predict is not looked at
-    bare = new.drop(columns=[spec.response], errors="ignore")
+    bare = (
+        without_measurement(new, spec)
+        if target == "true"
+        else new.drop(columns=[spec.response], errors="ignore")
+    )
     frame = check_table(bare, spec, response_required=False)
     seed = [fitted.info["random_seed"], 1] if random_seed is None else check_seed(random_seed)
     rng = np.random.default_rng(seed)

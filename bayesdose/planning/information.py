@@ -1,0 +1,120 @@
+"""What one more measured site would tell about every site of a patient."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from bayesdose.dose.joint_patient import Moments, patient_moments
+from bayesdose.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bayesdose.dose.model import DoseModel
+
+#: Nodes of the quadrature over the value that would be measured.
+_NODES = 201
+
+
+def value_of_information(
+    model: "DoseModel",
+    sites: pd.DataFrame,
+    *,
+    given: pd.DataFrame | None = None,
+    kind: str = "new_patient",
+    dose_cv: float | None = None,
+) -> pd.DataFrame:
+    """Expected reduction of the variance of log dose by measuring one more site.
+
+    The variance of log dose of site j that measuring site k is expected to take away is, by the
+    law of total variance, Var[E(log D_j | y_k)] over the values y_k that may be found. At each
+    draw of θ all is normal, so E(log D_j | y_k, θ) = m_j + c_jk / v_k (y_k - m_k) in closed form;
+    the mixture over θ, each draw weighted with its density of y_k, leaves one integral over y_k.
+
+    Parameters
+    ----------
+    model : DoseModel
+        Fitted by the collapsed engine, with an activity.
+    sites : pandas.DataFrame
+        One row for each site of one patient that may be measured; doses in it are not looked at.
+    given : pandas.DataFrame, optional
+        Rows of the patient that were measured already.
+    kind : {"new_patient", "known_patient"}
+        As in `bayesdose.DoseModel.predict`.
+    dose_cv : float, optional
+        Relative standard uncertainty of the measurement to come. By default that of the columns
+        ``dose_cv`` and ``dose_cv_shared`` of the model; without them a measured dose is taken as
+        the dose, since its error is part of the residual.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each pair: measured_site_id, measured_tissue, site_id, tissue; variance of the
+        site's log dose now; reduction expected; share, reduction over variance. In the order of
+        ``sites``.
+
+    Raises
+    ------
+    ConfigError
+        When an argument has an impossible value, or there are several patients.
+    PredictionError
+        When the model cannot be conditioned on measured rows.
+    """
+    if dose_cv is not None and not (
+        isinstance(dose_cv, int | float) and not isinstance(dose_cv, bool) and 0 <= dose_cv < np.inf
+    ):
+        raise ConfigError(f"dose_cv: got {dose_cv!r}; give a number of at least 0, such as 0.1")
+    found = patient_moments(model._state(), sites, given, kind)
+    error = found.error if dose_cv is None else np.full(len(found.error), np.log1p(dose_cv**2))
+    if np.isnan(error).any():
+        raise ConfigError(
+            "dose_cv: not given, and the model's columns of measurement uncertainty are not "
+            "filled in on every row of sites; give the uncertainty of the measurement to come"
+        )
+    reduction = np.array([_reduction(found, k, error[k]) for k in range(len(error))])
+    mean = found.weights @ found.mean
+    spread = found.weights @ (found.mean - mean) ** 2
+    variance = spread + found.weights @ np.diagonal(found.covariance, axis1=1, axis2=2)
+    n = len(error)
+    site, tissue = found.labels["site_id"].to_numpy(), found.labels["tissue"].to_numpy()
+    return pd.DataFrame(
+        {
+            "measured_site_id": np.repeat(site, n),
+            "measured_tissue": np.repeat(tissue, n),
+            "site_id": np.tile(site, n),
+            "tissue": np.tile(tissue, n),
+            "variance": np.tile(variance, n),
+            "reduction": reduction.ravel(),
+            "share": (reduction / variance).ravel(),
+        }
+    )
+
+
+def _reduction(found: Moments, measured: int, error: float) -> np.ndarray:
+    """Var[E(log D_j | y)] of every site j, y the measured log dose of one site."""
+    mean, covariance, weights = found.mean, found.covariance, found.weights
+    centre = mean[:, measured]
+    variance = covariance[:, measured, measured] + error
+    slope = covariance[:, measured] / variance[:, None]
+    y, mass = _grid(centre, np.sqrt(variance), weights)
+    log_density = -0.5 * ((y[:, None] - centre) ** 2 / variance + np.log(variance))
+    of_draw = special.softmax(log_density + np.log(weights), axis=1)
+    # E(log D_j | y) = sum over draws of weight (m_j + slope_j (y - m_k))
+    expected = of_draw @ (mean - slope * centre[:, None]) + y[:, None] * (of_draw @ slope)
+    overall = mass @ expected
+    found_variance: np.ndarray = mass @ (expected - overall) ** 2
+    return found_variance
+
+
+def _grid(
+    centre: np.ndarray, scale: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values that may be measured, each in the middle of a strip, and the strips' mass."""
+    low, high = (centre - 6 * scale).min(), (centre + 6 * scale).max()
+    # strips of equal probability would be coarse in the tails: those of equal normal scores are not
+    fine = np.linspace(low, high, 4001)
+    below = weights @ special.ndtr((fine - centre[:, None]) / scale[:, None])
+    edges = special.ndtr(np.linspace(-5, 5, _NODES + 1))
+    at = np.interp(edges, below, fine)
+    at_mass = np.concatenate([[0.0], edges[1:-1], [1.0]])
+    return (at[1:] + at[:-1]) / 2, np.diff(at_mass)
