@@ -43,7 +43,9 @@ def contradictions(measured: pd.DataFrame, patient: str) -> list[str]:
     """
     odd = measured[(measured["patient_id"] == patient) & is_implausible(measured)]
     return [
-        f"{row.site_id}: {row.measured_gy:.3g} Gy was measured, at percentile "
-        f"{100 * row.percentile:.2g} of its prediction: check units and region; it is used"
+        f"{row.site_id}: {row.measured_gy:.3g} Gy was measured, far "
+        f"{'below' if row.percentile < 0.5 else 'above'} its prediction, which gave a chance of "
+        f"{min(row.percentile, 1 - row.percentile):.1g} to one as far out: check units and region; "
+        "it is used"
         for row in odd.itertuples()
     ]

@@ -158,8 +158,8 @@ def max_activity(
             f"sites: has {len(patients)} patients; plan one patient at a time, or all of them with "
             "bayesdose.planning.activity_table"
         )
-    for warning in alarms(doses, str(patients[0])):
-        warnings.warn(warning, PredictionWarning, stacklevel=2)
+    if alarm := alarms(doses, str(patients[0])):
+        warnings.warn("; ".join(alarm), PredictionWarning, stacklevel=2)
     return plan_patient(fitted, doses, str(patients[0]), limits, (low, high))
 
 
@@ -534,4 +534,9 @@ def _notes(
     for i in mine:
         if doses.extrapolation[i]:
             notes.append(f"{doses.labels['site_id'].iloc[i]}: {doses.extrapolation[i]}")
+    if fitted.encoding.spec.dose_cv is None and (doses.measured["patient_id"] == patient).any():
+        notes.append(
+            "measured doses are taken as exact, since the model has no dose_cv; a measured site "
+            "is then less certain than it seems"
+        )
     return notes + alarms(doses, patient)

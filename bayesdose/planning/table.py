@@ -48,14 +48,18 @@ def activity_table(
         Fitted, with an activity.
     sites : pandas.DataFrame
         One row for each site of the patients; see `max_activity`.
-    limits, n_cycles, activity_range_gbq, kind, given, between_cycle, random_seed
+    limits, n_cycles
         As in `max_activity`.
     fixed_gbq : float, GBq
         Activity a cycle to compare with.
     target : str
         Tissue whose dose is compared: the mean over a patient's sites of it, added over cycles.
+    activity_range_gbq, kind, given, between_cycle
+        As in `max_activity`.
     hdi_prob : float
         Mass of the highest-density intervals.
+    random_seed : int, optional
+        Seed; the fit's by default.
 
     Returns
     -------
