@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bayesdose
-from bayesdose import cli, config
+from bayesdose import cli, config, planning
 from bayesdose.cohort import CHECKS, COLUMNS
 from bayesdose.cohort.mapping import load_mapping
 from bayesdose.dose import diagnostics, priors
@@ -17,7 +17,7 @@ from bayesdose.dose.spec import ModelSpec
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-ROOMS = ("cohort", "datasets", "evaluate", "measure", "report", "risk", "simulate")
+ROOMS = ("cohort", "datasets", "evaluate", "measure", "planning", "report", "risk", "simulate")
 PAGES = sorted(path for path in DOCS.glob("*.md") if path.stem != "quick-start")
 
 
@@ -54,6 +54,20 @@ def test_the_api_page_lists_nothing_that_is_not_there() -> None:
         for name in re.findall(r"^   ([A-Za-z_][\w.]*)$", block, flags=re.M):
             *path, last = name.split(".")
             assert hasattr(importlib.import_module(".".join(["bayesdose", *path])), last), name
+
+
+@pytest.mark.parametrize(("name", "limit"), planning.LIMITS.items())
+def test_limits_of_the_literature_stand_in_the_guide(
+    name: str, limit: planning.PublishedLimit
+) -> None:
+    (row,) = [line for line in table_rows(text_of("planning")) if f"`{name}`" in line]
+    value = limit.gy if limit.gy is not None else limit.bed_gy
+    for words in (f"{value:g} Gy", limit.source, limit.note, f"| {_yes_no(limit.verified)} |"):
+        assert words in row
+
+
+def _yes_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def test_every_column_and_range_check_is_in_the_site_table_page() -> None:

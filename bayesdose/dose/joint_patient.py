@@ -78,11 +78,6 @@ def patient_moments(
     check_is_table(sites, "the table of sites")
     check_collapses(fitted)
     spec, encoding, draws = fitted.encoding.spec, fitted.encoding, fitted.draws
-    if spec.missing == "impute":
-        raise PredictionError(
-            "a model with imputed covariates cannot be conditioned on measured rows: it would "
-            "treat imputed values as known"
-        )
     check_kind(fitted, sites, kind, given)
     bare = without_measurement(sites, spec).assign(**{activity_column(spec): 1.0})
     frame = check_table(bare, spec, response_required=False)

@@ -89,12 +89,17 @@ def check_collapses(fitted: Fitted) -> None:
     Raises
     ------
     PredictionError
-        When the likelihood does not collapse.
+        When the likelihood does not collapse, or covariates are imputed.
     """
     if fitted.draws.precision is None:
         raise PredictionError(
             "conditioning on measured rows is exact with the collapsed engine only: fit with "
             "engine='collapsed'"
+        )
+    if fitted.encoding.spec.missing == "impute":
+        raise PredictionError(
+            "a model with imputed covariates predicts new and typical patients only: conditioning "
+            "on measured rows would treat imputed values as known"
         )
 
 

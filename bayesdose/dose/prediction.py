@@ -379,11 +379,6 @@ def _draw(
     measured: dict[str, Measured] = {}
     if kind == "known_patient" or given is not None:
         check_collapses(fitted)
-        if spec.missing == "impute":
-            raise PredictionError(
-                "a model with imputed covariates predicts new and typical patients only: "
-                "conditioning on measured rows would treat imputed values as known"
-            )
         if given is not None:
             given = check_table(given, spec, response_required=True)
             encoding, draws = with_levels(encoding, draws, given, rng)

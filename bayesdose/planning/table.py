@@ -1,6 +1,6 @@
 """Planned activities of many patients, and the tumour dose they give beside a fixed activity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,8 +98,15 @@ def activity_table(
         between_cycle=between_cycle,
         random_seed=random_seed,
     )
+    patients = doses.labels["patient_id"].unique()
+    by_site = [limit for limit in limits if isinstance(limit.already_gy, Mapping)]
+    if by_site and len(patients) > 1:
+        raise ConfigError(
+            f"already_gy of the limit for {by_site[0].tissue!r} is by site, and the table has "
+            f"{len(patients)} patients, whose sites may share names: plan one patient at a time"
+        )
     rows = []
-    for patient in doses.labels["patient_id"].unique():
+    for patient in patients:
         plan: Plan | None = None
         problem, within = "", np.nan
         try:
