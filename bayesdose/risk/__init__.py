@@ -20,10 +20,13 @@ if TYPE_CHECKING:
         SamplingWarning,
         StratumWarning,
     )
+    from bayesdose.risk.dose_response.model import DoseResponse
+    from bayesdose.risk.dose_response.warnings import SeparationWarning
     from bayesdose.risk.naive_bayes import MultimodalNaiveBayes, NaiveBayesPrior, Recalibrated
 
 __all__ = [
     "CoxModel",
+    "DoseResponse",
     "FewEventsWarning",
     "MSpline",
     "MultimodalNaiveBayes",
@@ -34,6 +37,7 @@ __all__ = [
     "ProportionalHazards",
     "Recalibrated",
     "SamplingWarning",
+    "SeparationWarning",
     "StratumWarning",
     "SurvivalFunction",
     "scores",
@@ -51,6 +55,8 @@ _HOMES = {
         "SamplingWarning",
         "StratumWarning",
     ),
+    "bayesdose.risk.dose_response.model": ("DoseResponse",),
+    "bayesdose.risk.dose_response.warnings": ("SeparationWarning",),
     "bayesdose.risk.naive_bayes": ("MultimodalNaiveBayes", "NaiveBayesPrior", "Recalibrated"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -15,8 +15,8 @@ import numpyro
 from numpyro import distributions as dist
 
 from bayesdose.dose import priors as p
+from bayesdose.risk._drawn import true_values
 from bayesdose.risk.cox.partial_likelihood import log_likelihood
-from bayesdose.risk.cox.uncertain import GRID
 
 #: Variance of the log of an exponential time, which stands for the residual variance in R2D2.
 LOG_TIME_VARIANCE = math.pi**2 / 6
@@ -154,16 +154,10 @@ def _r2d2(prior: Any, size: int) -> jax.Array:
 
 
 def _with_drawn(structure: Structure, data: dict[str, Any], x: jax.Array) -> jax.Array:
-    """True values of drawn columns; z is interpolated on the grid, flat beyond its ends."""
-    shape = (len(structure.drawn), structure.n_drawn)
-    own = numpyro.sample("drawn_z", dist.Normal().expand([shape[0] * shape[1]]).to_event(1))
-    z = (data["root"] @ own).reshape(shape)
-    step = GRID[1] - GRID[0]
-    place = jnp.clip((z - GRID[0]) / step, 0.0, GRID.size - 1.0 - 1e-9)
-    left = jnp.floor(place).astype(int)
-    low = jnp.take_along_axis(data["quantiles"], left[..., None], -1)[..., 0]
-    high = jnp.take_along_axis(data["quantiles"], left[..., None] + 1, -1)[..., 0]
-    value = (low + (place - left) * (high - low))[:, data["drawn_place"]]
+    """True values of drawn columns."""
+    n_values = len(structure.drawn) * structure.n_drawn
+    own = numpyro.sample("drawn_z", dist.Normal().expand([n_values]).to_event(1))
+    value = true_values(own, data["quantiles"], data["root"])[:, data["drawn_place"]]
     numpyro.deterministic("drawn", value)
     return x.at[:, jnp.array(structure.drawn)].set(value.T)
 

@@ -292,8 +292,10 @@ def _problem(
     size: int,
 ) -> tuple[Any, dict[str, Any]]:
     """Structure and data of the density, padded."""
+    from bayesdose.risk._drawn import padded_law
+    from bayesdose.risk._sampling import padded
     from bayesdose.risk.cox.density import Structure
-    from bayesdose.risk.cox.sampling import padded, padded_sets
+    from bayesdose.risk.cox.sampling import padded_sets
 
     layout, center, scale = common["layout"], common["center"], common["scale"]
     n = len(x)
@@ -310,7 +312,7 @@ def _problem(
         settings |= {"n_centres": len(common["centres"]), "frailty_sd": spec.frailty_sd}
     if drawn is not None:
         places = [layout.covariates.index(name) for name in drawn.names]
-        data |= _drawn_data(drawn, center[places], scale[places], size)
+        data |= padded_law(drawn, center[places], scale[places], size)
         settings |= {"drawn": tuple(places), "n_drawn": data["quantiles"].shape[1]}
     if layout.measured:
         places = [layout.covariates.index(name) for name in layout.measured]
@@ -329,27 +331,10 @@ def _problem(
     return Structure(spec.slope, x.shape[1], **settings), data
 
 
-def _drawn_data(drawn: DrawnColumns, center: Floats, scale: Floats, size: int) -> dict[str, Any]:
-    from bayesdose.risk.cox.sampling import padded, rounded
-
-    quantiles = (drawn.quantiles - center[:, None, None]) / scale[:, None, None]
-    n_columns, n_values = quantiles.shape[:2]
-    n_padded = rounded(n_values)
-    # values of padding are independent of all, and no row has them
-    root = np.eye(n_columns * n_padded)
-    kept = (np.arange(n_columns)[:, None] * n_padded + np.arange(n_values)).reshape(-1)
-    root[np.ix_(kept, kept)] = drawn.root
-    return {
-        "quantiles": padded(quantiles, n_padded, axis=1),
-        "root": root,
-        "drawn_place": padded(drawn.place, size),
-    }
-
-
 def _measured_data(
     values: Floats, error_sd: Floats, groups: Ints | None, size: int
 ) -> dict[str, Any]:
-    from bayesdose.risk.cox.sampling import padded, rounded
+    from bayesdose.risk._sampling import padded, rounded
 
     columns = [
         measured_column(value, sd, groups) for value, sd in zip(values, error_sd, strict=True)
@@ -366,7 +351,7 @@ def _measured_data(
 
 
 def _basis(baseline: splines.Baseline, outcome: Outcome, size: int) -> dict[str, Floats]:
-    from bayesdose.risk.cox.sampling import padded
+    from bayesdose.risk._sampling import padded
 
     end = float(outcome.stop.max())
     knots = splines.knots_of(baseline, outcome.stop[outcome.event], end)

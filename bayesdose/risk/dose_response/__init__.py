@@ -1,0 +1,1 @@
+"""Binary outcome against absorbed dose: tumour control, complications of normal tissue."""
