@@ -1,4 +1,4 @@
-"""Command line: demo, measure, validate, fit and predict. Thin: reads, calls the package, writes.
+"""Command line: demo, measure, validate, fit, predict, report. Thin: reads, calls, writes.
 
 Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 the
 input is refused, 2 the command line makes no sense, 130 interrupted.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bayesdose.dose.leave_one_out import LeaveOneOut
     from bayesdose.dose.spec import ModelSpec
     from bayesdose.measure import Dosimetry, Texture
+    from bayesdose.planning import DoseLimit
 
 DEFAULT_FORMULA = "log(suv_mean) + log(volume_ml)"
 DEMO_FORMULA = {
@@ -43,6 +44,7 @@ _SIMULATED = (
     "works; it is no evidence about patients."
 )
 _WIDTH = 100
+_MAX_LIMITS_BYTES = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,7 +174,40 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="FILE.csv", help="file to write (default: standard output)"
     )
     _add_force(predict)
+    _add_report(commands)
     return parser
+
+
+def _add_report(commands: Any) -> None:
+    report = _command(commands, "report", _report, "write a fitted model as one HTML page")
+    report.add_argument("model", type=Path, metavar="DIR", help="folder that fit or demo wrote")
+    report.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="file to write (default: DIR/report.html)"
+    )
+    report.add_argument(
+        "--tables", type=Path, metavar="FOLDER", help="also write tables for papers, CSV and Word"
+    )
+    report.add_argument(
+        "--table",
+        metavar="TABLE",
+        help=f"the table that the model was fitted to, where {MODEL_FILE} does not hold its rows",
+    )
+    report.add_argument("--new", metavar="TABLE", help="site table of new patients to predict")
+    report.add_argument("--columns", metavar="map.toml", help="names, words and units of tables")
+    report.add_argument("--sheet", help="sheet of a workbook with more than one")
+    report.add_argument(
+        "--limits",
+        type=Path,
+        metavar="limits.toml",
+        help="tables [[limit]] (tissue, gy, probability, ...) to plan an activity for",
+    )
+    report.add_argument(
+        "--cycles", type=int, default=6, metavar="N", help="of the plan (default: %(default)s)"
+    )
+    report.add_argument(
+        "--identifiers", action="store_true", help="show labels of patients, sites and centres"
+    )
+    _add_force(report)
 
 
 def _command(
@@ -316,6 +351,58 @@ def _predict(args: argparse.Namespace) -> None:
     else:
         write_csv(table, args.out)
         _say(f"wrote {args.out}")
+
+
+def _report(args: argparse.Namespace) -> None:
+    from bayesdose.report.model_page.findings import gather
+    from bayesdose.report.model_page.writing import page_of
+    from bayesdose.report.page import check_place, write_page
+    from bayesdose.report.word import WORD_FILE, write_tables
+
+    out = check_place(args.out or args.model / "report.html")
+    if out.exists() and not args.force:
+        raise bayesdose.ConfigError(f"{out}: exists; replace it with --force")
+    if args.tables is not None:
+        check_free(args.tables, force=args.force, sign=WORD_FILE)
+    limits = () if args.limits is None else _limits(args.limits)
+    model = bayesdose.DoseModel.load(args.model / MODEL_FILE)
+    if args.table is not None:
+        model = _with_rows(model, _read(args, args.table))
+    new = None
+    if args.new is not None:
+        spec = model._state().encoding.spec
+        doses = [c for c in (spec.response, spec.dose_cv, spec.dose_cv_shared) if c is not None]
+        new = _read(args, args.new, optional=doses)
+    _say("leaving patients out, predicting and scoring")
+    found = gather(
+        model,
+        new=new,
+        limits=limits,
+        n_cycles=args.cycles,
+        include_identifiers=args.identifiers,
+    )
+    _say("drawing and writing")
+    write_page(page_of(found, None), out)
+    if args.tables is not None:
+        write_tables(found, args.tables)
+        _say(f"wrote {args.tables}")
+    _say(f"wrote {out}{'; it shows labels of patients' if args.identifiers else ''}")
+
+
+def _limits(path: Path) -> tuple["DoseLimit", ...]:
+    from bayesdose.report.limits import limits_from_dict
+
+    if path.is_file() and path.stat().st_size > _MAX_LIMITS_BYTES:
+        raise bayesdose.ConfigError(f"{path}: is too large to be a file of limits")
+    return limits_from_dict(config.read_toml(path), str(path))
+
+
+def _with_rows(model: "DoseModel", sites: "pd.DataFrame") -> "DoseModel":
+    from bayesdose.dose.attaching import attach
+
+    _say("holding the table against the model")
+    model._fitted = attach(model._state(), sites)
+    return model
 
 
 def _fit_and_write(

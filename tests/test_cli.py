@@ -431,3 +431,60 @@ def test_measure_refuses_settings(measuring, tmp_path, refused, text, words):
     message = refused(*measuring, "--settings", tmp_path / "measure.toml")
     assert message.startswith(f"bayesdose measure: {tmp_path / 'measure.toml'}: ")
     assert words in message
+
+
+LIMITS = """
+[[limit]]
+tissue = "kidney"
+gy = 23.0
+"""
+
+
+@pytest.mark.slow
+def test_report_from_a_folder_and_its_table(fitted, sites, table, tmp_path, capsys):
+    (tmp_path / "limits.toml").write_text(LIMITS)
+    out, tables = tmp_path / "r.html", tmp_path / "tables"
+    limits = ("--limits", tmp_path / "limits.toml", "--cycles", 4)
+    assert run("report", fitted, "--table", table, *limits, "--out", out, "--tables", tables) == 0
+    assert "shows labels" not in capsys.readouterr().err
+    text = out.read_text()
+    assert "For 4 cycles of the same activity" in text
+    assert "Predicted absorbed dose: Patient 5" in text
+    assert ">P9<" not in text
+    assert str(tmp_path) not in text
+    assert len(pd.read_csv(tables / "plan.csv")) == 5
+    assert (tables / "tables.docx").is_file()
+
+
+@pytest.mark.slow
+def test_report_without_rows_says_how_to_get_them(fitted, new_patients, tmp_path, capsys):
+    out = tmp_path / "r.html"
+    assert run("report", fitted, "--new", new_patients, "--identifiers", "--out", out) == 0
+    assert "it shows labels of patients" in capsys.readouterr().err
+    text = out.read_text()
+    assert "bayesdose report DIR --table TABLE" in text
+    assert "Predicted absorbed dose: NP9" in text
+
+
+@pytest.mark.slow
+def test_reports_that_cannot_be_made_are_refused(fitted, sites, table, tmp_path, refused):
+    out = ("--out", tmp_path / "r.html")
+    other = pd.read_csv(table)
+    other.loc[2, "absorbed_dose_gy"] *= 1.01
+    other.to_csv(tmp_path / "other.csv", index=False)
+    message = refused("report", fitted, "--table", tmp_path / "other.csv", *out)
+    assert "not the one that this model was fitted to: its doses differ" in message
+    assert "ends in .html" in refused("report", fitted, "--out", tmp_path / "r.txt")
+    (tmp_path / "there.html").touch()
+    assert "--force" in refused("report", fitted, "--out", tmp_path / "there.html")
+    assert "no such file" in refused("report", tmp_path / "none", *out)
+    for text, why in (
+        ("", "has no limit"),
+        ("[[limit]]\ngy = 3", "limit 1 has no tissue"),
+        ("[[limits]]\n", "allowed are tables [[limit]]"),
+        ('[[limit]]\ntissue = "kidney"\ngrey = 3', "limit 1 has 'grey'"),
+        ('[[limit]]\ntissue = "kidney"', "give gy or bed_gy"),
+        ("#" * 200_000, "too large to be a file of limits"),
+    ):
+        (tmp_path / "limits.toml").write_text(text)
+        assert why in refused("report", fitted, "--limits", tmp_path / "limits.toml", *out)

@@ -1,0 +1,1 @@
+"""The report of a fitted dose model: one HTML page, a module a section."""
