@@ -409,6 +409,8 @@ def tissues_of(frame: pd.DataFrame, spec: ModelSpec) -> tuple[str, ...]:
     if spec.by is None:
         return (ONE_TISSUE,)
     present = [str(word) for word in frame[spec.by].unique()]
+    for word in present:
+        _check_no_slash(word, "tissue")
     if not isinstance(spec.formula, Mapping):
         return tuple(present)
     for word in present:
@@ -500,7 +502,17 @@ def _repeats(frame: pd.DataFrame, spec: ModelSpec) -> tuple[bool, bool]:
     return True, bool((frame.groupby([spec.patient, "site_id"])[CYCLE].nunique() > 1).any())
 
 
+def _check_no_slash(name: str, what: str) -> None:
+    """The posterior has variables with these names, and its groups are parted by slashes."""
+    if "/" in name:
+        raise FormulaError(
+            f"{what} {name!r} has a slash, which cannot be in the name of a posterior's variable: "
+            "call it something else in the table"
+        )
+
+
 def _levels(frame: pd.DataFrame, name: str) -> tuple[str, ...]:
+    _check_no_slash(name, "group_effects column")
     if name not in frame.columns:
         raise FormulaError(f"group_effects names column {name!r}, which the table does not have")
     return tuple(sorted(str(level) for level in frame[name].dropna().unique()))

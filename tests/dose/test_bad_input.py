@@ -226,6 +226,14 @@ def test_a_category_that_training_did_not_have(tumours, tumour_model):
         model.predict(new)
 
 
+def test_a_slash_in_what_names_variables(cohort):
+    with pytest.raises(bd.FormulaError, match="tissue 'a/b' has a slash"):
+        bd.DoseModel("log(suv_mean)").fit(cohort.replace({"tissue": {"kidney": "a/b"}}))
+    table = cohort.assign(**{"a/b": cohort["patient_id"]})
+    with pytest.raises(bd.FormulaError, match="group_effects column 'a/b' has a slash"):
+        bd.DoseModel("log(suv_mean)", group_effects=["a/b"]).fit(table)
+
+
 def test_a_tissue_without_a_formula(cohort):
     with pytest.raises(FormulaError, match="'salivary_gland' is in the table but has no formula"):
         bd.DoseModel({"tumour": "1", "kidney": "1"}).fit(cohort)
