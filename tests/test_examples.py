@@ -29,6 +29,8 @@ def test_every_example_is_tested_and_listed():
         "psma_local_recurrence",
         "psma_pfs_cox",
         "prostate_survival",
+        "plan_a_patient",
+        "dose_outcome",
     }
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert all(f"`{name}.py`" in listed for name in names)

@@ -2,7 +2,8 @@
 
 ``plot_x(...)`` draws on the caller's Axes or on those of a new figure, made without pyplot, and
 returns them; ``x_data(...)`` returns the numbers. `save_figure` writes a picture. `html` writes a
-whole report as one page, `paper_tables` its tables as CSV and Word.
+whole report as one page, `paper_tables` its tables as CSV and Word, `patient_sheet` a page for one
+patient.
 """
 
 from bayesdose.report.chains import plot_rank, plot_trace, rank_data, trace_data
@@ -28,6 +29,7 @@ from bayesdose.report.residuals import plot_residuals, residuals_data
 from bayesdose.report.risk_calibration import plot_risk_calibration, risk_calibration_data
 from bayesdose.report.roc import plot_roc, roc_data
 from bayesdose.report.scores import score_markdown, score_table, score_text
+from bayesdose.report.sheet.writing import patient_sheet
 from bayesdose.report.slices import plot_slices, slices_data
 from bayesdose.report.style import save_figure
 from bayesdose.report.time_activity import plot_time_activity, time_activity_data
@@ -45,6 +47,7 @@ __all__ = [
     "paper_tables",
     "patient_calibration_data",
     "patient_effects_data",
+    "patient_sheet",
     "pit_data",
     "plot_contributions",
     "plot_contributions_beeswarm",

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 MAX_BYTES = 20_000_000
 
 
-def render(page: Page) -> str:
+def render(page: Page, style: str = "") -> str:
     """Write a page as HTML.
 
     Parameters
     ----------
     page : Page
+    style : str
+        CSS of this kind of page, after that of every page; of the package, never of a user.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def render(page: Page) -> str:
     ConfigError
         When it is larger than `MAX_BYTES`.
     """
-    style, script = _text("style.css"), _text("script.js")
+    style, script = f"{_text('style.css')}\n{style}".strip(), _text("script.js")
     html = (
         _environment()
         .get_template("page/base.html")
@@ -54,7 +56,7 @@ def render(page: Page) -> str:
     return html
 
 
-def write_page(page: Page, path: str | Path) -> Path:
+def write_page(page: Page, path: str | Path, style: str = "") -> Path:
     """Write a page to a file, atomically.
 
     Parameters
@@ -62,6 +64,8 @@ def write_page(page: Page, path: str | Path) -> Path:
     page : Page
     path : str or Path
         Ends in ``.html``; its folder exists.
+    style : str
+        As of `render`.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def write_page(page: Page, path: str | Path) -> Path:
         When the name ends otherwise, the folder is not there, or the page is too large.
     """
     place = check_place(path)
-    write_text(render(page), place)
+    write_text(render(page, style), place)
     return place
 
 
