@@ -109,14 +109,12 @@ def convergence(draws: np.ndarray) -> dict[str, float]:
     }
 
 
-def quantile_ess(draws: np.ndarray, prob: float) -> float:
-    """Effective sample size of a quantile (Vehtari et al. 2021).
+def mean_ess(draws: np.ndarray) -> float:
+    """Effective sample size of a mean (Vehtari et al. 2021).
 
     Parameters
     ----------
     draws : numpy.ndarray of shape (chains, draws)
-    prob : float
-        Probability of the quantile.
 
     Returns
     -------
@@ -124,7 +122,7 @@ def quantile_ess(draws: np.ndarray, prob: float) -> float:
     """
     from arviz_stats.base import array_stats
 
-    return float(array_stats.ess(draws, method="quantile", prob=prob))
+    return float(array_stats.ess(draws, method="mean"))
 
 
 def bfmi(energy: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from bayesdose.dose.levels import with_levels
 from bayesdose.dose.measured_rows import (
     PREDICTED,
     check_collapses,
+    check_given_patients,
     check_kind,
     encode_together,
     without_measurement,
@@ -51,6 +52,8 @@ class CycleDoses:
         By patient: draws that the weights of that patient's measured rows leave; S without any.
     pareto_k : dict of float
         By patient, of these weights; NaN where nothing was measured since training.
+    source : dict of numpy.ndarray of int of shape (S,)
+        By patient: the posterior draw that each draw comes from.
     measured : pandas.DataFrame
         Rows of ``given``: patient_id, site_id, tissue, cycle, measured_gy, and percentile, the
         predictive probability of a smaller measured dose before it was measured.
@@ -63,6 +66,7 @@ class CycleDoses:
     extrapolation: list[str]
     weight_ess: dict[str, float]
     pareto_k: dict[str, float]
+    source: dict[str, np.ndarray]
     measured: pd.DataFrame
 
 
@@ -119,16 +123,18 @@ def cycle_doses(
     _check_between(fitted, frame, between_cycle, kind, given)
     seed = [fitted.info["random_seed"], 3] if random_seed is None else check_seed(random_seed)
     rng = np.random.default_rng(seed)
-    fresh = between_cycle == "fitted"
-    wide = _repeated(frame, n_cycles) if fresh else frame
+    persistent = between_cycle == "persistent"
+    # the cycle's fixed term moves doses, whatever persists
+    repeats = any(fitted.encoding.cycle_effect)
+    wide = _repeated(frame, n_cycles) if repeats else frame
     if kind == "known_patient" or given is not None:
         known = kind == "known_patient"
-        found = _of_measured_patients(fitted, wide, given, rng, known=known, persistent=not fresh)
+        found = _of_measured_patients(fitted, wide, given, rng, known=known, persistent=persistent)
     else:
-        found = _of_new_patients(fitted, wide, rng)
+        found = _of_new_patients(fitted, wide, len(frame) if persistent else len(wide), rng)
 
     def by_cycle(log_dose: np.ndarray) -> np.ndarray:
-        shape = (len(log_dose), n_cycles if fresh else 1, len(frame))
+        shape = (len(log_dose), n_cycles if repeats else 1, len(frame))
         gy = np.swapaxes(np.exp(log_dose).reshape(shape), 1, 2)
         return np.broadcast_to(gy, (len(log_dose), len(frame), n_cycles))
 
@@ -140,6 +146,7 @@ def cycle_doses(
         extrapolation=_joined(found.extrapolation, len(frame)),
         weight_ess=found.weight_ess,
         pareto_k=found.pareto_k,
+        source=found.source,
         measured=found.measured,
     )
 
@@ -153,6 +160,7 @@ class _Found:
     extrapolation: list[str]
     weight_ess: dict[str, float]
     pareto_k: dict[str, float]
+    source: dict[str, np.ndarray]
     measured: pd.DataFrame
 
 
@@ -242,11 +250,18 @@ def _check_between(
     encoding = fitted.encoding
     repeated = dict(zip(encoding.tissues, encoding.cycle_effect, strict=True))
     if between_cycle == "fitted":
+        sites = dict(zip(encoding.tissues, encoding.site_effect, strict=True))
         for tissue in _tissues(frame, encoding.spec):
             if not repeated.get(tissue, True):
                 raise PredictionError(
                     f"between_cycle='fitted' needs several cycles of each tissue in training, and "
                     f"{tissue or 'the table'!r} had one: use between_cycle='persistent'"
+                )
+            if not sites.get(tissue, True):
+                raise PredictionError(
+                    "between_cycle='fitted' needs the same sites in several cycles of training, "
+                    f"and {tissue or 'the table'!r} has no site_id that recurs: what stays with a "
+                    "site cannot be told from what changes. Use between_cycle='persistent'"
                 )
         first = frame.groupby(encoding.spec.patient, sort=False)[CYCLE].nunique()
         if (first > 1).any():
@@ -271,14 +286,25 @@ def _repeated(frame: pd.DataFrame, n_cycles: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_new_patients(fitted: Fitted, frame: pd.DataFrame, rng: np.random.Generator) -> _Found:
+def _of_new_patients(
+    fitted: Fitted, frame: pd.DataFrame, n_fresh: int, rng: np.random.Generator
+) -> _Found:
+    """Draws of all rows; those after the first ``n_fresh`` repeat their effects and residuals."""
     encoding = fitted.encoding
     log_dose = np.empty((len(fitted.draws), len(frame)))
     parts = list(completed_rows(fitted, frame))
+    again = np.arange(len(frame)) % n_fresh
     for place, draws, rows in parts:
-        log_dose[place] = log_dose_draws(
-            encoding, draws, rows, kind="new_patient", target="true", measured={}, rng=rng
+        first = log_dose_draws(
+            encoding,
+            draws,
+            rows.take(np.arange(n_fresh)),
+            kind="new_patient",
+            target="true",
+            measured={},
+            rng=rng,
         )
+        log_dose[place] = first[:, again] + draws.beta @ (rows.x - rows.x[again]).T
     reasons = domain.reasons(fitted.domain, encoding, parts[0][2], frame)
     patients = dict.fromkeys(frame[encoding.spec.patient].astype(str))
     return _Found(
@@ -287,6 +313,7 @@ def _of_new_patients(fitted: Fitted, frame: pd.DataFrame, rng: np.random.Generat
         reasons,
         dict.fromkeys(patients, float(len(fitted.draws))),
         dict.fromkeys(patients, float("nan")),
+        dict.fromkeys(patients, np.arange(len(log_dose))),
         pd.DataFrame(columns=[*_LABELS, "measured_gy", "percentile"]),
     )
 
@@ -304,7 +331,10 @@ def _of_measured_patients(
     encoding, draws, spec = fitted.encoding, fitted.draws, fitted.encoding.spec
     if given is not None:
         given = check_table(given, spec, response_required=True)
+        check_given_patients(frame, given, spec)
         encoding, draws = with_levels(encoding, draws, given, rng)
+    if not persistent:
+        _check_later(frame, given, fitted, known=known)
     rows, role = encode_together(encoding, fitted.training, frame, given, known=known)
     if persistent:
         _check_measured_once(rows, role)
@@ -322,8 +352,33 @@ def _of_measured_patients(
         domain.reasons(fitted.domain, encoding, rows.take(role == PREDICTED), frame),
         {label: float(updates.weight_ess[code[label]]) for label in patients},
         {label: float(updates.pareto_k[code[label]]) for label in patients},
+        {label: updates.source[code[label]] for label in patients},
         measured,
     )
+
+
+def _check_later(
+    frame: pd.DataFrame, given: pd.DataFrame | None, fitted: Fitted, *, known: bool
+) -> None:
+    """A cycle that was measured is over: as the next one it would bring its effect along."""
+    patient = fitted.encoding.spec.patient
+    parts = [] if given is None else [given]
+    if fitted.training is not None:
+        trained = fitted.training.frame
+        mine = frame if known else given
+        labels = set() if mine is None else set(mine[patient].astype(str))
+        parts.append(trained[trained[patient].astype(str).isin(labels)])
+    if not parts:
+        return
+    measured = pd.concat([part[[patient, CYCLE]].astype({patient: str}) for part in parts])
+    last = measured.groupby(patient)[CYCLE].max()
+    first = frame[CYCLE].groupby(frame[patient].astype(str)).min()
+    for label, cycle in first.items():
+        if label in last.index and cycle <= last[label]:
+            raise PredictionError(
+                f"patient {label!r}: the cycle to plan is {cycle}, and cycle {last[label]} was "
+                f"measured. Give the next cycle in the column cycle: {last[label] + 1} or later"
+            )
 
 
 def _check_measured_once(rows: Rows, role: np.ndarray) -> None:

@@ -77,6 +77,6 @@ def row_effects(encoding: Encoding, draws: Draws, rows: Rows, *, persistent: boo
             sd = np.stack([np.zeros(len(draws)), draws.group_sd[:, g]])
             level = np.where(unseen, -rows.groups[:, g], 0)
             found.append(Effect(level * n_tissues + rows.tissue, sd, unseen.astype(int)))
-    index = rows.site if persistent else np.arange(n)
+    index = rows.site * n_tissues + rows.tissue if persistent else np.arange(n)
     found.append(Effect(index, draws.residual_sd.T, rows.tissue))
     return found

@@ -15,6 +15,7 @@ from bayesdose.dose.measured_rows import (
     PREDICTED,
     TRAINED,
     check_collapses,
+    check_given_patients,
     check_kind,
     encode_together,
     without_measurement,
@@ -29,25 +30,33 @@ class Moments:
 
     Parameters
     ----------
-    mean : numpy.ndarray of shape (S, n), log Gy/GBq
-    covariance : numpy.ndarray of shape (S, n, n)
+    mean, variance : numpy.ndarray of shape (S, n), log Gy/GBq
+        Of the true log dose.
+    measured_mean, measured_variance : numpy.ndarray of shape (S, n), log Gy/GBq
+        Of a measurement of each site.
+    across : numpy.ndarray of shape (S, n, n)
+        Covariance of a measurement of site k with the true log dose of site j, at [s, k, j].
     weights : numpy.ndarray of shape (S,)
         Of the draws, summing to 1.
-    error : numpy.ndarray of shape (n,)
-        Variance of a measurement of each site, on the log scale.
     labels : pandas.DataFrame of n rows
         patient_id, site_id, tissue and cycle.
     """
 
     mean: np.ndarray
-    covariance: np.ndarray
+    variance: np.ndarray
+    measured_mean: np.ndarray
+    measured_variance: np.ndarray
+    across: np.ndarray
     weights: np.ndarray
-    error: np.ndarray
     labels: pd.DataFrame
 
 
 def patient_moments(
-    fitted: Fitted, sites: pd.DataFrame, given: pd.DataFrame | None, kind: str
+    fitted: Fitted,
+    sites: pd.DataFrame,
+    given: pd.DataFrame | None,
+    kind: str,
+    cv: dict[str, float],
 ) -> Moments:
     """Laws of one patient's sites.
 
@@ -61,6 +70,9 @@ def patient_moments(
         Rows of the patient that were measured since training.
     kind : {"new_patient", "known_patient"}
         Whether the patient's training rows are conditioned on too.
+    cv : dict of float
+        Relative uncertainty of the measurements to come, by ``"dose_cv"`` and
+        ``"dose_cv_shared"``, where it is not that of the model's columns.
 
     Returns
     -------
@@ -69,7 +81,7 @@ def patient_moments(
     Raises
     ------
     ConfigError
-        When the kind is unknown, or there are several patients.
+        When the kind is unknown, there are several patients, or an uncertainty is not known.
     PredictionError
         When the model cannot be conditioned on measured rows.
     """
@@ -87,7 +99,7 @@ def patient_moments(
         raise ConfigError(f"sites: has {len(patients)} patients; give those of one")
     if given is not None:
         given = check_table(given, spec, response_required=True)
-        given = given[given[spec.patient].astype(str) == patients[0]]
+        check_given_patients(frame, given, spec)
         rng = np.random.default_rng([fitted.info["random_seed"], 4])
         encoding, draws = with_levels(encoding, draws, given, rng)
     known = kind == "known_patient"
@@ -107,39 +119,69 @@ def patient_moments(
         precision, shift = precision - gram[:, :p, :p], shift - gram[:, :p, p]
     coefficients = joint.coefficient_law(precision, shift)
     law = joint.law_of(encoding, draws, rows, coefficients, persistent=False)
-    order = np.argsort(np.where(role == PREDICTED, 3, role), kind="stable")
-    mean, covariance, log_ratio = _conditioned(law, order, role[order])
+    # rows to predict, the last, are measured with the errors that are stated for them
+    own, shared = (_error_variance(sites, fitted, name, cv) for name in _ERRORS)
+    predicted = role == PREDICTED
+    rows.own_var[predicted], rows.shared_var[predicted] = own, shared
+    order = np.argsort(np.where(predicted, 3, role), kind="stable")
+    m = int((~predicted).sum())
+    found, log_ratio = _conditioned(law, order, role[order[:m]] == GIVEN)
     weights = np.full(len(draws), 1 / len(draws))
     if (role == GIVEN).any():
         weights, _ = pareto_smoothed(log_ratio)
-    return Moments(mean, covariance, weights, _errors(sites, fitted), site_labels(frame, spec))
+    return Moments(**found, weights=weights, labels=site_labels(frame, spec))
+
+
+_ERRORS = ("dose_cv", "dose_cv_shared")
 
 
 def _conditioned(
-    law: joint.Law, order: np.ndarray, role: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Moments of the rows to predict, the last, given the others; density of those given."""
-    groups = order[None]
-    m = int((role != PREDICTED).sum())
-    covariance = joint.covariance_of(law, groups, joint.loadings(law, groups))
-    covariance[:, :m, :m] += joint.error_covariance(law.rows, groups[:, :m])[..., None]
+    law: joint.Law, order: np.ndarray, new: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Laws of the rows to predict, the last, given the others; log density of the new ones."""
+    groups, m = order[None], len(new)
+    covariance = joint.covariance_of(law, groups, joint.loadings(law, groups))[0]
+    error = joint.error_covariance(law.rows, groups)[0][..., None]
     mean = joint.mean_of(law, order)
-    chol = joint.cholesky(covariance[:, :m, :m])
-    white = joint.forward(chol, (law.rows.y[order[:m], None] - mean[:m])[None])
-    new = role[:m] == GIVEN
-    log_ratio = -(0.5 * white[0, new] ** 2 + np.log(chol[0, new, new])).sum(0)
-    across = [joint.forward(chol, covariance[:, :m, j]) for j in range(m, len(order))]
-    loaded = np.stack([one[0] for one in across])  # (n, m, S)
-    mean = mean[m:] + np.einsum("nms,ms->ns", loaded, white[0])
-    left = covariance[0, m:, m:] - np.einsum("ims,jms->ijs", loaded, loaded)
-    return mean.T, left.transpose(2, 0, 1), log_ratio
+    chol = joint.cholesky((covariance + error)[None, :m, :m])
+    white = joint.forward(chol, (law.rows.y[order[:m], None] - mean[:m])[None])[0]
+    log_ratio = -(0.5 * white[new] ** 2 + np.log(chol[0, new, new])).sum(0)
+
+    def loaded(block: np.ndarray) -> np.ndarray:
+        """L⁻¹ cov(measured, row) of each row to predict, (n, m, S)."""
+        return np.stack([joint.forward(chol, block[None, :, j])[0] for j in range(block.shape[1])])
+
+    # an error that a measurement to come shares with one made tells of both
+    of_dose, of_measurement = loaded(covariance[:m, m:]), loaded((covariance + error)[:m, m:])
+    n = len(order) - m
+    diagonal = np.arange(m, m + n)
+    means = [mean[m:] + np.einsum("nms,ms->ns", part, white) for part in (of_dose, of_measurement)]
+    variance = covariance[diagonal, diagonal] - (of_dose**2).sum(1)
+    measured = (covariance + error)[diagonal, diagonal] - (of_measurement**2).sum(1)
+    across = covariance[m:, m:] - np.einsum("kms,jms->kjs", of_measurement, of_dose)
+    found = {
+        "mean": means[0].T,
+        "variance": variance.T,
+        "measured_mean": means[1].T,
+        "measured_variance": measured.T,
+        "across": across.transpose(2, 0, 1),
+    }
+    return found, log_ratio
 
 
-def _errors(sites: pd.DataFrame, fitted: Fitted) -> np.ndarray:
-    spec = fitted.encoding.spec
-    total = np.zeros(len(sites))
-    for name in (spec.dose_cv, spec.dose_cv_shared):
-        if name is not None:
-            cv = sites[name].to_numpy(float) if name in sites.columns else np.nan
-            total = total + np.log1p(np.square(cv))
-    return total
+def _error_variance(
+    sites: pd.DataFrame, fitted: Fitted, name: str, cv: dict[str, float]
+) -> np.ndarray:
+    """Variance of one part of the error of log dose, log(1 + cv²)."""
+    if name in cv:
+        return np.full(len(sites), np.log1p(cv[name] ** 2))
+    column = getattr(fitted.encoding.spec, name)
+    if column is None:
+        return np.zeros(len(sites))
+    values = sites[column].to_numpy(float) if column in sites.columns else np.full(1, np.nan)
+    if not (np.isfinite(values) & (values >= 0)).all():
+        raise ConfigError(
+            f"{name}: not given, and the column {column!r} of the model does not have a number of "
+            "at least 0 on every row of sites; give the uncertainty of the measurement to come"
+        )
+    return np.log1p(values**2)

@@ -53,7 +53,10 @@ def encode_together(
         parts.append(trained[mine].assign(**{_ROLE: TRAINED}))
     if given is not None:
         parts.append(given.assign(**{_ROLE: GIVEN}))
-    together = pd.concat(parts, ignore_index=True)
+    # numbers of one table and text of another are the same labels
+    labels = [spec.patient, *(["site_id"] if "site_id" in frame.columns else [])]
+    texts = [part.astype({name: str for name in labels if name in part}) for part in parts]
+    together = pd.concat(texts, ignore_index=True)
     return encoding.rows(together), together[_ROLE].to_numpy()
 
 
@@ -101,6 +104,35 @@ def check_collapses(fitted: Fitted) -> None:
             "a model with imputed covariates predicts new and typical patients only: conditioning "
             "on measured rows would treat imputed values as known"
         )
+
+
+def check_given_patients(frame: pd.DataFrame, given: pd.DataFrame, spec: ModelSpec) -> None:
+    """Refuse measured rows that would change nothing, since they are of nobody to predict.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows to predict.
+    given : pandas.DataFrame
+        Rows measured since training.
+    spec : ModelSpec
+        The model.
+
+    Raises
+    ------
+    PredictionError
+        When a row is of a patient who is not to be predicted, or has no name of its site.
+    """
+    wanted = set(frame[spec.patient].astype(str))
+    for label in given[spec.patient].astype(str).unique():
+        if label not in wanted:
+            raise PredictionError(
+                f"given: has rows of patient {label!r}, who is not among the sites to predict "
+                f"({', '.join(sorted(map(repr, wanted))[:5])}): write the label alike in both "
+                "tables, or leave these rows out"
+            )
+    if "site_id" not in given.columns:
+        raise PredictionError("given: has no column site_id, which says which site was measured")
 
 
 def check_kind(fitted: Fitted, new: pd.DataFrame, kind: str, given: pd.DataFrame | None) -> None:

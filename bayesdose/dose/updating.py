@@ -39,6 +39,8 @@ class Updates:
         Predictive probability, before, of a measured dose below the one found.
     pareto_k, weight_ess : numpy.ndarray of shape (P,)
         Of the weights of each patient; NaN and S where nothing was measured since training.
+    source : numpy.ndarray of int of shape (P, S)
+        Posterior draw that each draw comes from.
     """
 
     before: np.ndarray
@@ -46,6 +48,7 @@ class Updates:
     percentile: np.ndarray
     pareto_k: np.ndarray
     weight_ess: np.ndarray
+    source: np.ndarray
 
 
 def update(
@@ -83,6 +86,7 @@ def update(
     after = np.empty_like(before)
     percentile = np.empty(int((role == GIVEN).sum()))
     pareto_k, weight_ess = np.full(n_patients, np.nan), np.full(n_patients, float(n_draws))
+    source = np.tile(np.arange(n_draws), (n_patients, 1))
     place = np.empty(len(role), int)  # of each row among those of its role
     for kind in (PREDICTED, TRAINED, GIVEN):
         place[role == kind] = np.arange((role == kind).sum())
@@ -110,7 +114,8 @@ def update(
         before[predicted], after[predicted] = found.before, found.after
         percentile[place[measured[:, block.n_trained :]]] = found.percentile
         pareto_k[patients], weight_ess[patients] = found.pareto_k, found.weight_ess
-    return Updates(before, after, percentile, pareto_k, weight_ess)
+        source[patients] = found.source
+    return Updates(before, after, percentile, pareto_k, weight_ess, source)
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,8 @@ def _update_block(block: _Block, root: np.ndarray, rng: np.random.Generator) -> 
     path = _prior_path(block, root, rng)
     before = path[predicted]
     n_draws = path.shape[1]
-    none = np.full(n_patients, np.nan), np.full(n_patients, float(n_draws))
+    source = np.tile(np.arange(n_draws), (n_patients, 1))
+    none = np.full(n_patients, np.nan), np.full(n_patients, float(n_draws)), source
     if m == 0:
         before += rows.log_activity[predicted, None]
         return Updates(before, before, np.empty((n_patients, 0)), *none)
@@ -192,8 +198,9 @@ def _update_block(block: _Block, root: np.ndarray, rng: np.random.Generator) -> 
         weights, pareto_k[i] = pareto_smoothed(ratio)
         weight_ess[i] = 1 / (weights**2).sum()
         mine = patient == i
-        after[mine] = after[mine][:, resample(weights, n_draws, rng)]
-    return Updates(before, after, percentile, pareto_k, weight_ess)
+        source[i] = resample(weights, n_draws, rng)
+        after[mine] = after[mine][:, source[i]]
+    return Updates(before, after, percentile, pareto_k, weight_ess, source)
 
 
 def _prior_path(block: _Block, root: np.ndarray, rng: np.random.Generator) -> np.ndarray:

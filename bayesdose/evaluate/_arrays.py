@@ -82,6 +82,13 @@ def group_codes(
     if (codes < 0).any():
         first = int(np.flatnonzero(codes < 0)[0])
         raise BayesdoseError(f"`{name}` has no label for {unit} {first}: got {labels[first]!r}.")
+    if len({str(label) for label in unique}) < len(unique):
+        texts = [str(label) for label in unique]
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise BayesdoseError(
+            f"`{name}` has the label {twice} as a number and as text, which would count as two: "
+            "write labels in one way."
+        )
     return codes, np.asarray(unique, dtype=object)
 
 

@@ -214,9 +214,10 @@ def plan_patient(
     low, high = activity_range_gbq
     if activity < low:
         raise PredictionError(_unmet(patient, limits, largest, together, activity_range_gbq))
+    worth = _draws_worth(fitted, doses.source[patient], deciding < activity)
+    error = quantile_error(deciding, 1 - probability, worth)
     at_bound = bool(activity > high)
     activity = min(activity, high)
-    worth = _draws_worth(fitted, doses, patient, deciding, probability)
     within = {name: float((values >= activity).mean()) for name, values in largest.items()}
     within["all limits"] = float((together >= activity).mean())
     return Plan(
@@ -225,7 +226,7 @@ def plan_patient(
         at_bound=at_bound,
         extrapolates=_extrapolates(fitted, activity),
         dose=_cumulative(doses, mine, activity, fitted.draws.chains),
-        monte_carlo_error=0.0 if at_bound else quantile_error(deciding, 1 - probability, worth),
+        monte_carlo_error=0.0 if at_bound else error,
         limits=limits,
         within=within,
         n_cycles=doses.gy_per_gbq.shape[2],
@@ -477,17 +478,24 @@ def _unmet(
     )
 
 
-def _draws_worth(
-    fitted: Fitted, doses: CycleDoses, patient: str, values: np.ndarray, probability: float
-) -> float:
-    """Independent draws that the draws are worth."""
-    weights = 1 / doses.weight_ess[patient]
-    if fitted.info["sampler"] == "importance":
-        # weights of the fit, and those that the patient's measured rows bring
-        return 1 / (1 / float(fitted.info["weight_ess"]) + weights)
-    chains = values.reshape(fitted.draws.chains, -1)
-    of_chains = _arviz.quantile_ess(chains, 1 - probability)
-    return 1 / (1 / of_chains + weights - 1 / len(values))
+def _draws_worth(fitted: Fitted, source: np.ndarray, below: np.ndarray) -> float:
+    """Independent draws that the share of draws below a value is worth.
+
+    Weights of the fit, and those that measured rows bring, are repeats of θ in equally weighted
+    draws, so that the error of the share is that of a sum over the different θ.
+    """
+    share, n = below.mean(), len(below)
+    if fitted.info["sampler"] != "importance":
+        # in the order of the chains again
+        ordered = below[np.argsort(source, kind="stable")].reshape(fitted.draws.chains, -1)
+        return min(_arviz.mean_ess(ordered.astype(float)), float(n))
+    scales = np.column_stack([fitted.draws.residual_sd, fitted.draws.patient_sd])
+    _, theta = np.unique(scales, axis=0, return_inverse=True)
+    drawn = theta.ravel()[source]
+    squares = (np.bincount(drawn, weights=below - share) ** 2).sum()
+    # one θ that carries everything says nothing of its own error
+    worth = share * (1 - share) * n**2 / squares if squares > 0 else len(np.unique(drawn))
+    return min(float(worth), float(n))
 
 
 def _extrapolates(fitted: Fitted, activity: float) -> bool:
@@ -534,7 +542,13 @@ def _notes(
     for i in mine:
         if doses.extrapolation[i]:
             notes.append(f"{doses.labels['site_id'].iloc[i]}: {doses.extrapolation[i]}")
-    if fitted.encoding.spec.dose_cv is None and (doses.measured["patient_id"] == patient).any():
+    spec, measured = fitted.encoding.spec, (doses.measured["patient_id"] == patient).any()
+    if measured and fitted.training is None:
+        notes.append(
+            "the model was saved without its rows: nobody could check that the measured rows were "
+            "not in training, where they would count twice"
+        )
+    if measured and spec.dose_cv is None and spec.dose_cv_shared is None:
         notes.append(
             "measured doses are taken as exact, since the model has no dose_cv; a measured site "
             "is then less certain than it seems"

@@ -8,6 +8,7 @@ from scipy import special
 
 from bayesdose.dose.joint_patient import Moments, patient_moments
 from bayesdose.errors import ConfigError
+from bayesdose.planning.limits import is_number
 
 if TYPE_CHECKING:
     from bayesdose.dose.model import DoseModel
@@ -23,6 +24,7 @@ def value_of_information(
     given: pd.DataFrame | None = None,
     kind: str = "new_patient",
     dose_cv: float | None = None,
+    dose_cv_shared: float | None = None,
 ) -> pd.DataFrame:
     """Expected reduction of the variance of log dose by measuring one more site.
 
@@ -41,10 +43,11 @@ def value_of_information(
         Rows of the patient that were measured already.
     kind : {"new_patient", "known_patient"}
         As in `bayesdose.DoseModel.predict`.
-    dose_cv : float, optional
-        Relative standard uncertainty of the measurement to come. By default that of the columns
-        ``dose_cv`` and ``dose_cv_shared`` of the model; without them a measured dose is taken as
-        the dose, since its error is part of the residual.
+    dose_cv, dose_cv_shared : float, optional
+        Relative standard uncertainty of the measurement to come: its own part, and the part that
+        it shares with measurements of the patient's same cycle, those in ``given`` included. By
+        default those of the model's columns; a part that the model does not have is 0, since
+        its error is in the residual.
 
     Returns
     -------
@@ -60,22 +63,16 @@ def value_of_information(
     PredictionError
         When the model cannot be conditioned on measured rows.
     """
-    if dose_cv is not None and not (
-        isinstance(dose_cv, int | float) and not isinstance(dose_cv, bool) and 0 <= dose_cv < np.inf
-    ):
-        raise ConfigError(f"dose_cv: got {dose_cv!r}; give a number of at least 0, such as 0.1")
-    found = patient_moments(model._state(), sites, given, kind)
-    error = found.error if dose_cv is None else np.full(len(found.error), np.log1p(dose_cv**2))
-    if np.isnan(error).any():
-        raise ConfigError(
-            "dose_cv: not given, and the model's columns of measurement uncertainty are not "
-            "filled in on every row of sites; give the uncertainty of the measurement to come"
-        )
-    reduction = np.array([_reduction(found, k, error[k]) for k in range(len(error))])
+    cv = {"dose_cv": dose_cv, "dose_cv_shared": dose_cv_shared}
+    for name, value in cv.items():
+        if value is not None and not (is_number(value) and 0 <= value < np.inf):
+            raise ConfigError(f"{name}: got {value!r}; give a number of at least 0, such as 0.1")
+    stated = {name: float(value) for name, value in cv.items() if value is not None}
+    found = patient_moments(model._state(), sites, given, kind, stated)
+    reduction = np.array([_reduction(found, k) for k in range(found.mean.shape[1])])
     mean = found.weights @ found.mean
-    spread = found.weights @ (found.mean - mean) ** 2
-    variance = spread + found.weights @ np.diagonal(found.covariance, axis1=1, axis2=2)
-    n = len(error)
+    variance = found.weights @ ((found.mean - mean) ** 2 + found.variance)
+    n = len(variance)
     site, tissue = found.labels["site_id"].to_numpy(), found.labels["tissue"].to_numpy()
     return pd.DataFrame(
         {
@@ -90,12 +87,11 @@ def value_of_information(
     )
 
 
-def _reduction(found: Moments, measured: int, error: float) -> np.ndarray:
+def _reduction(found: Moments, measured: int) -> np.ndarray:
     """Var[E(log D_j | y)] of every site j, y the measured log dose of one site."""
-    mean, covariance, weights = found.mean, found.covariance, found.weights
-    centre = mean[:, measured]
-    variance = covariance[:, measured, measured] + error
-    slope = covariance[:, measured] / variance[:, None]
+    mean, weights = found.mean, found.weights
+    centre, variance = found.measured_mean[:, measured], found.measured_variance[:, measured]
+    slope = found.across[:, measured] / variance[:, None]
     y, mass = _grid(centre, np.sqrt(variance), weights)
     log_density = -0.5 * ((y[:, None] - centre) ** 2 / variance + np.log(variance))
     of_draw = special.softmax(log_density + np.log(weights), axis=1)

@@ -28,7 +28,8 @@ class DoseLimit:
     probability : float
         Posterior probability with which the limit holds.
     sites : {"worst", "mean", "mass_mean"}
-        Every site of the tissue within the limit, or the mean dose over them (by ``mass_g``).
+        Every site of the tissue within the limit, or the mean dose over them (by ``mass_g``); a
+        limit in BED is then on the BED of that mean dose.
     already_gy : float or dict of str to float, Gy
         Already received, before the cycles that are planned; by site_id where it differs. Of BED
         in a limit of BED.
@@ -64,7 +65,7 @@ class DoseLimit:
             raise ConfigError(f"the limit for {self.tissue}: give gy or bed_gy, and one of them")
         self._check_number("gy", self.gy)
         self._check_number("bed_gy", self.bed_gy)
-        if not _is_number(self.probability) or not 0 < self.probability < 1:
+        if not is_number(self.probability) or not 0 < self.probability < 1:
             raise ConfigError(
                 f"probability of the limit for {self.tissue}: got {self.probability!r}; give a "
                 "number between 0 and 1, such as 0.95"
@@ -78,7 +79,7 @@ class DoseLimit:
         self._check_radiobiology()
 
     def _check_number(self, name: str, value: object) -> None:
-        if value is not None and not (_is_number(value) and 0 < value < np.inf):  # type: ignore[operator]
+        if value is not None and not (is_number(value) and 0 < value < np.inf):  # type: ignore[operator]
             raise ConfigError(
                 f"{name} of the limit for {self.tissue}: got {value!r}; give a number above 0"
             )
@@ -87,11 +88,16 @@ class DoseLimit:
         by_site = isinstance(self.already_gy, Mapping)
         values = list(self.already_gy.values()) if by_site else [self.already_gy]  # type: ignore[union-attr]
         for value in values:
-            if not _is_number(value) or not 0 <= value < np.inf:  # type: ignore[operator]
+            if not is_number(value) or not 0 <= value < np.inf:  # type: ignore[operator]
                 raise ConfigError(
                     f"already_gy of the limit for {self.tissue}: got {value!r}; give Gy of at "
                     "least 0, or a dict from site_id to Gy"
                 )
+        if by_site and len({str(site) for site in self.already_gy}) < len(values):  # type: ignore[union-attr]
+            raise ConfigError(
+                f"already_gy of the limit for {self.tissue} names a site twice: site_id is text, "
+                "and 1 is the same as '1'"
+            )
         if by_site and self.sites != "worst":
             raise ConfigError(
                 f"already_gy of the limit for {self.tissue} is by site, and the limit is on the "
@@ -255,5 +261,15 @@ LIMITS = {
 }
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, and no truth value.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)

@@ -16,7 +16,7 @@ from bayesdose.planning.activity import (
     largest_activities,
     plan_patient,
 )
-from bayesdose.planning.limits import DoseLimit
+from bayesdose.planning.limits import DoseLimit, is_number
 
 if TYPE_CHECKING:
     from bayesdose.dose.model import DoseModel
@@ -82,7 +82,7 @@ def activity_table(
     activity_range_gbq = check_range(activity_range_gbq)
     if not 0 < hdi_prob < 1:
         raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
-    if not isinstance(fixed_gbq, int | float) or not 0 < fixed_gbq < np.inf:
+    if not is_number(fixed_gbq) or not 0 < fixed_gbq < np.inf:
         raise ConfigError(f"fixed_gbq: got {fixed_gbq!r}; give an activity above 0 GBq")
     if target not in fitted.encoding.tissues:
         raise PredictionError(

@@ -10,6 +10,7 @@ from bayesdose.dose.cycles import cycle_doses
 from bayesdose.errors import ConfigError
 from bayesdose.evaluate import hdi
 from bayesdose.planning._measured import is_implausible
+from bayesdose.planning.limits import is_number
 
 if TYPE_CHECKING:
     from bayesdose.dose.model import DoseModel
@@ -50,8 +51,9 @@ def update_report(
     Returns
     -------
     pandas.DataFrame
-        One row a site, those only measured last: patient_id, site_id, tissue; prior_median,
-        prior_lower, prior_upper (Gy); measured_gy (Gy, at its own activity); percentile, the
+        One row a site, or one for each cycle in which it was measured; sites that were only
+        measured last: patient_id, site_id, tissue; prior_median, prior_lower, prior_upper (Gy);
+        measured_cycle and measured_gy (Gy, at its own activity); percentile, the
         probability of a smaller measured dose before it was measured; implausible, whether that
         contradicts the prediction (two-sided 1 % over the measured sites of the patient);
         updated_median, updated_lower, updated_upper (Gy); pareto_k of the patient, above 0.7 of
@@ -87,7 +89,9 @@ def update_report(
         table = table.assign(**{f"{name}_{what}": value for what, value in summary.items()})
     measured = doses.measured.assign(implausible=is_implausible(doses.measured))
     table = table.merge(
-        measured.drop(columns="cycle"), on=["patient_id", "site_id", "tissue"], how="outer"
+        measured.rename(columns={"cycle": "measured_cycle"}),
+        on=["patient_id", "site_id", "tissue"],
+        how="outer",
     )
     table = _in_order(table, doses.labels, measured)
     table["implausible"] = table["implausible"].eq(True)
@@ -104,6 +108,7 @@ _COLUMNS = (
     "prior_median",
     "prior_lower",
     "prior_upper",
+    "measured_cycle",
     "measured_gy",
     "percentile",
     "implausible",
@@ -119,10 +124,11 @@ def _activity(
     sites: pd.DataFrame, column: str | None, activity_gbq: float | None
 ) -> np.ndarray | float:
     if activity_gbq is not None:
-        if not isinstance(activity_gbq, int | float) or not 0 < activity_gbq < np.inf:
+        if not is_number(activity_gbq) or not 0 < activity_gbq < np.inf:
             raise ConfigError(f"activity_gbq: got {activity_gbq!r}; give an activity above 0 GBq")
         return float(activity_gbq)
-    values = sites[column].to_numpy() if column in sites.columns else np.array([np.nan])
+    given = sites[column] if column in sites.columns else pd.Series([np.nan])
+    values = pd.to_numeric(given, errors="coerce").to_numpy(float)
     if not (np.isfinite(values) & (values > 0)).all():
         raise ConfigError(
             f"activity_gbq: not given, and the table has no activity above 0 in {column!r} on "

@@ -202,3 +202,8 @@ def test_a_horizon_before_all_events_is_said():
 def test_names_of_cut_offs_point_to_their_maker():
     with pytest.raises(ConfigError, match=r'`cut_offs\(train_risk, "tertiles"\)`; got'):
         risk_groups(TIME, EVENT, RISK, "tertiles")
+
+
+def test_a_label_as_number_and_as_text_is_refused() -> None:
+    with pytest.raises(BayesdoseError, match="label 1 as a number and as text"):
+        auc([0, 1, 0, 1], [0.1, 0.4, 0.3, 0.8], groups=[1, "1", 2, 3])

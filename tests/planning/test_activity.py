@@ -11,6 +11,8 @@ from bayesdose.dose.prediction import PredictionWarning
 from bayesdose.measure import bed
 from bayesdose.planning import DoseLimit, max_activity
 
+FORMULAS = {"tumour": "log(suv_mean)", "salivary_gland": "log(suv_mean)", "kidney": "log(suv_mean)"}
+
 WIDE = (1e-3, 1e3)
 KIDNEY = DoseLimit("kidney", gy=23.0)
 GLAND = DoseLimit("salivary_gland", gy=9.0)
@@ -185,6 +187,23 @@ def test_fresh_cycles_spread_less_than_a_persistent_residual(cycles_model, repea
     assert sd["fitted"] < sd["persistent"]
 
 
+def test_cycle_trend_moves_doses_whatever_persists(cycles_model, repeated) -> None:
+    """The first cycle's draws times exp(trend), cycle by cycle."""
+    new = repeated[(repeated["patient_id"] == "P11") & (repeated["cycle"] == 1)]
+    limit = DoseLimit("kidney", gy=12.0)
+    one, three = (max_activity(cycles_model, new, [limit], n, WIDE) for n in (1, 3))
+    columns = [
+        str(name) for name in cycles_model.posterior_["posterior"]["covariate_kidney"].values
+    ]
+    slopes = cycles_model.posterior_["posterior"]["slope_kidney"].to_numpy()
+    trend = slopes[..., columns.index("cycle")].ravel()
+    here = one.dose["tissue"].to_numpy() == "kidney"
+    per_gbq = one.dose.to_numpy().reshape(-1, len(new))[:, here] / one.activity_gbq
+    total = per_gbq * (1 + np.exp(trend) + np.exp(2 * trend))[:, None]
+    found = three.dose.to_numpy().reshape(-1, len(new))[:, here] / three.activity_gbq
+    np.testing.assert_allclose(found, total, rtol=1e-9)
+
+
 class TestMeasured:
     def test_measured_site_keeps_its_dose(self, training, patient, sites) -> None:
         """Without dose_cv a persistent residual makes the next cycle that of the first."""
@@ -228,8 +247,74 @@ class TestMeasured:
         assert any("check units and region" in note for note in plan.notes)
         assert plan.activity_gbq < right.activity_gbq / 3
 
+    def test_labels_are_the_same_as_numbers_and_as_text(self, model, patient, sites) -> None:
+        kidneys = patient[patient["tissue"] == "kidney"]
+        text = max_activity(
+            model,
+            sites.assign(patient_id="12"),
+            [KIDNEY],
+            5,
+            WIDE,
+            given=kidneys.assign(patient_id="12"),
+        )
+        mixed = max_activity(
+            model,
+            sites.assign(patient_id="12"),
+            [KIDNEY],
+            5,
+            WIDE,
+            given=kidneys.assign(patient_id=12),
+        )
+        assert mixed.activity_gbq == text.activity_gbq
+
+    def test_saved_model_says_what_it_cannot_check(self, model, patient, sites, tmp_path) -> None:
+        model.save(tmp_path / "dose.nc")
+        loaded = bd.DoseModel.load(tmp_path / "dose.nc")
+        kidneys = patient[patient["tissue"] == "kidney"]
+        plan = max_activity(loaded, sites, [KIDNEY], 5, WIDE, given=kidneys)
+        assert any("saved without its rows" in note for note in plan.notes)
+        assert not any("saved" in note for note in max_activity(loaded, sites, [KIDNEY]).notes)
+
+    @pytest.mark.slow
+    def test_monte_carlo_error_after_measurement(self, training, patient, sites) -> None:
+        """Measurements that move the posterior leave few draws in the tail."""
+        some = patient[patient["site_id"].isin(["kidney_left", "parotid_left"])]
+        some = some.assign(absorbed_dose_gy=1.3 * some["absorbed_dose_gy"])
+        found, errors = [], []
+        for seed in range(24):
+            again = bd.DoseModel(FORMULAS).fit(training, draws=1000, random_seed=seed)
+            plan = max_activity(again, sites, [GLAND], 5, WIDE, given=some)
+            found.append(plan.activity_gbq)
+            errors.append(plan.monte_carlo_error)
+        assert np.std(found, ddof=1) / np.mean(errors) == pytest.approx(1.0, abs=0.5)
+
 
 class TestBadInput:
+    def test_next_cycle_was_measured(self, cycles_model, repeated) -> None:
+        mine = repeated[repeated["patient_id"] == "P11"]
+        first = mine[mine["cycle"] == 1]
+        for sites in (first, first.drop(columns="cycle")):
+            with pytest.raises(bd.PredictionError, match=r"cycle 1 was measured.*2 or later"):
+                max_activity(cycles_model, sites, [KIDNEY], given=first, between_cycle="fitted")
+
+    def test_measured_rows_of_nobody(self, model, patient, sites) -> None:
+        other = patient.assign(patient_id="012")
+        with pytest.raises(bd.PredictionError, match="'012', who is not among"):
+            max_activity(model, sites, [KIDNEY], given=other)
+
+    def test_measured_rows_without_site(self, model, patient, sites) -> None:
+        with pytest.raises(bd.PredictionError, match="no column site_id"):
+            max_activity(model, sites, [KIDNEY], given=patient.drop(columns="site_id"))
+
+    def test_sites_that_do_not_recur(self, repeated) -> None:
+        table = repeated[repeated["tissue"] == "kidney"]
+        renamed = table.assign(site_id=table["site_id"] + table["cycle"].astype(str))
+        model = bd.DoseModel("log(suv_mean)").fit(renamed, draws=400)
+        new = table[table["cycle"] == 1].assign(patient_id="N")
+        one = new.drop_duplicates("site_id")
+        with pytest.raises(bd.PredictionError, match="no site_id that recurs"):
+            max_activity(model, one, [KIDNEY], between_cycle="fitted")
+
     def test_tissue_not_in_the_model(self, model, sites) -> None:
         with pytest.raises(bd.PredictionError, match="no such tissue; it has tumour"):
             max_activity(model, sites, [DoseLimit("liver", gy=30.0)])

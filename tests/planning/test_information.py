@@ -13,7 +13,7 @@ def test_reduction_is_what_simulated_measurements_bring(model, patient, sites) -
     few = sites[sites["site_id"].isin(["T01", "T02", "kidney_left", "parotid_left"])]
     rows = patient[patient["site_id"].isin(few["site_id"])]
     found = value_of_information(model, rows)
-    fitted, n = model._state(), 120
+    fitted, n = model._state(), 60
     drawn = model.predict_draws(rows, target="measured", random_seed=9).to_numpy()
     drawn = np.random.default_rng(1).permutation(drawn.reshape(-1, len(rows)))[:n]
     for k, site in enumerate(rows["site_id"]):
@@ -55,11 +55,11 @@ def test_one_normal_law_has_a_closed_form(model, patient) -> None:
     rng = np.random.default_rng(1)
     root = rng.normal(size=(3, 3))
     covariance = root @ root.T
-    found = Moments(
-        rng.normal(size=(1, 3)), covariance[None], np.ones(1), np.zeros(3), patient.head(3)
-    )
+    mean = rng.normal(size=(1, 3))
+    own = np.diagonal(covariance)[None]
+    found = Moments(mean, own, mean, own + 0.2, covariance[None], np.ones(1), patient.head(3))
     expected = covariance[1] ** 2 / (covariance[1, 1] + 0.2)
-    np.testing.assert_allclose(_reduction(found, 1, 0.2), expected, rtol=2e-3)
+    np.testing.assert_allclose(_reduction(found, 1), expected, rtol=2e-3)
 
 
 def test_measuring_a_site_tells_most_about_it(model, patient) -> None:
@@ -78,6 +78,20 @@ def test_what_was_measured_leaves_less_to_learn(model, patient) -> None:
     after = value_of_information(model, rest, given=patient[kidney], dose_cv=0.1)
     right = (before["measured_site_id"] == "kidney_right") & (before["site_id"] == "kidney_right")
     assert after.loc[right, "reduction"].iloc[0] < 0.5 * before.loc[right, "reduction"].iloc[0]
+
+
+def test_shared_calibration_leaves_little_to_learn(model, patient) -> None:
+    """Two kidneys measured with one calibration: the second repeats the error of the first."""
+    left, right = (patient[patient["site_id"] == f"kidney_{side}"] for side in ("left", "right"))
+    parts = {"dose_cv": 0.05, "dose_cv_shared": 0.15}
+    first = left.assign(absorbed_dose_cv=0.05, absorbed_dose_cv_shared=0.15)
+    same, other = (
+        value_of_information(model, right.assign(cycle=cycle), given=first, **parts)["share"].iloc[
+            0
+        ]
+        for cycle in (1, 2)
+    )
+    assert same < 0.15 < 0.3 < other
 
 
 def test_worse_measurements_tell_less(model, patient) -> None:

@@ -30,6 +30,7 @@ def test_words_of_a_limit() -> None:
         ({"gy": 23.0, "sites": "all"}, "worst, mean, mass_mean"),
         ({"gy": 23.0, "already_gy": -1.0}, "at least 0"),
         ({"gy": 23.0, "already_gy": {"left": "3"}}, "at least 0"),
+        ({"gy": 23.0, "already_gy": {1: 3.0, "1": 20.0}}, "site twice"),
         ({"gy": 23.0, "already_gy": {"left": 3.0}, "sites": "mean"}, "is by site"),
         ({"bed_gy": 40.0}, "needs alpha_beta_gy"),
         (

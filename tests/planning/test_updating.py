@@ -138,6 +138,7 @@ def test_contradiction_is_flagged(model, sites, given) -> None:
         ({"hdi_prob": 1.0}, "hdi_prob"),
         ({"activity_gbq": 0.0}, "activity_gbq"),
         ({"activity_gbq": "7.4"}, "activity_gbq"),
+        ({"activity_gbq": True}, "activity_gbq"),
         ({}, "no activity above 0"),
         ({"given": None, "activity_gbq": 7.4}, "no measured row"),
     ],

@@ -374,7 +374,7 @@ def test_tables_that_are_not_of_one_patient_are_refused(
     both = cohort[cohort["patient_id"].isin(["P2", "P4"])]
     with pytest.raises(ConfigError, match="has 2 patients, and a sheet is for one"):
         sheet(both)
-    with pytest.raises(ConfigError, match="given: has rows of 1 other patients"):
+    with pytest.raises(PredictionError, match="given: has rows of patient 'P4'"):
         sheet(patient, given=both)
     with pytest.raises(ConfigError, match="has 510 rows"):
         sheet(pd.concat([patient] * 30))

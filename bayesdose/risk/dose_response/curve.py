@@ -15,7 +15,7 @@ from scipy import special
 from bayesdose.evaluate._arrays import Floats
 
 # The integrals over patients are analytic but for the logit's poles, pi / sd away from the axis,
-# so that the trapezoidal rule is exact to rounding for any sd up to 5 and to 1e-6 up to 10.
+# so that the trapezoidal rule is exact to rounding for any sd up to 5; gamma50 to 1e-4 up to 10.
 _STEP = 0.15
 _NODES = np.arange(-56, 57) * _STEP
 _WEIGHTS = _STEP * np.exp(-0.5 * _NODES**2) / np.sqrt(2 * np.pi)
