@@ -212,11 +212,16 @@ def _prior_path(block: _Block, root: np.ndarray, rng: np.random.Generator) -> np
         n_patients = int(block.patient.max()) + 1
         effects = np.einsum("sqr,prs->pqs", root, rng.standard_normal((n_patients, q, n_draws)))
         for j in range(q):
-            path += law.rows.z[:, j, None] * effects[block.patient, j]
+            # most are 0: each column belongs to one tissue
+            mine = np.flatnonzero(law.rows.z[:, j])
+            path[mine] += law.rows.z[mine, j, None] * effects[block.patient[mine], j]
     for effect in law.effects:
         present, index = np.unique(effect.index, return_inverse=True)
         noise = rng.standard_normal((len(present), n_draws))
-        path += effect.scale(slice(None)) * noise[index]
+        noise = noise if len(present) == len(index) else noise[index]
+        for column in np.unique(effect.column):
+            mine = np.flatnonzero(effect.column == column)
+            path[mine] += effect.sd[column] * noise[mine]
     return path
 
 
