@@ -359,6 +359,10 @@ def _report(args: argparse.Namespace) -> None:
     from bayesdose.report.page import check_place, write_page
     from bayesdose.report.word import WORD_FILE, write_tables
 
+    if not (args.model / MODEL_FILE).is_file():
+        raise bayesdose.ConfigError(
+            f"{args.model}: holds no {MODEL_FILE}; name a folder that fit or demo wrote"
+        )
     out = check_place(args.out or args.model / "report.html")
     if out.exists() and not args.force:
         raise bayesdose.ConfigError(f"{out}: exists; replace it with --force")

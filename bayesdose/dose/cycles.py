@@ -13,6 +13,7 @@ from bayesdose.dose.levels import with_levels
 from bayesdose.dose.measured_rows import (
     PREDICTED,
     check_collapses,
+    check_given,
     check_given_patients,
     check_kind,
     encode_together,
@@ -114,6 +115,8 @@ def cycle_doses(
     """
     _check_arguments(n_cycles, kind, between_cycle)
     check_is_table(sites, "the table of sites")
+    if given is not None:
+        check_is_table(given, "given")
     activity = activity_column(fitted.encoding.spec)
     check_kind(fitted, sites, kind, given)
     spec = fitted.encoding.spec
@@ -330,7 +333,7 @@ def _of_measured_patients(
     check_collapses(fitted)
     encoding, draws, spec = fitted.encoding, fitted.draws, fitted.encoding.spec
     if given is not None:
-        given = check_table(given, spec, response_required=True)
+        given = check_given(given, spec)
         check_given_patients(frame, given, spec)
         encoding, draws = with_levels(encoding, draws, given, rng)
     if not persistent:

@@ -15,6 +15,7 @@ from bayesdose.dose.measured_rows import (
     PREDICTED,
     TRAINED,
     check_collapses,
+    check_given,
     check_given_patients,
     check_kind,
     encode_together,
@@ -88,6 +89,8 @@ def patient_moments(
     if kind not in ("new_patient", "known_patient"):
         raise ConfigError(f"kind: got {kind!r}; allowed are new_patient, known_patient")
     check_is_table(sites, "the table of sites")
+    if given is not None:
+        check_is_table(given, "given")
     check_collapses(fitted)
     spec, encoding, draws = fitted.encoding.spec, fitted.encoding, fitted.draws
     check_kind(fitted, sites, kind, given)
@@ -98,7 +101,7 @@ def patient_moments(
     if len(patients) != 1:
         raise ConfigError(f"sites: has {len(patients)} patients; give those of one")
     if given is not None:
-        given = check_table(given, spec, response_required=True)
+        given = check_given(given, spec)
         check_given_patients(frame, given, spec)
         rng = np.random.default_rng([fitted.info["random_seed"], 4])
         encoding, draws = with_levels(encoding, draws, given, rng)

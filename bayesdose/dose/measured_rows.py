@@ -5,8 +5,8 @@ import pandas as pd
 
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.spec import ModelSpec
-from bayesdose.dose.training import Fitted, Training, needs_training
-from bayesdose.errors import PredictionError
+from bayesdose.dose.training import Fitted, Training, check_table, needs_training
+from bayesdose.errors import PredictionError, SiteTableError
 
 #: What a row is for: to be predicted, measured and in the training table, or measured since.
 PREDICTED, TRAINED, GIVEN = 0, 1, 2
@@ -94,16 +94,44 @@ def check_collapses(fitted: Fitted) -> None:
     PredictionError
         When the likelihood does not collapse, or covariates are imputed.
     """
+    spec = fitted.encoding.spec
     if fitted.draws.precision is None:
         raise PredictionError(
-            "conditioning on measured rows is exact with the collapsed engine only: fit with "
-            "engine='collapsed'"
+            "conditioning on measured rows, made or to come, is exact with engine='collapsed' and "
+            f"a lognormal likelihood only; this model has engine={spec.engine!r} and "
+            f"likelihood={spec.likelihood!r}"
         )
-    if fitted.encoding.spec.missing == "impute":
+    if spec.missing == "impute":
         raise PredictionError(
             "a model with imputed covariates predicts new and typical patients only: conditioning "
             "on measured rows would treat imputed values as known"
         )
+
+
+def check_given(given: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    """Validate measured rows, and say of what is wrong that it is in them.
+
+    Parameters
+    ----------
+    given : pandas.DataFrame
+        Rows measured since training.
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A clean copy.
+
+    Raises
+    ------
+    SiteTableError
+        Listing every problem.
+    """
+    try:
+        return check_table(given, spec, response_required=True)
+    except SiteTableError as err:
+        raise SiteTableError(f"given, the measured rows: {err}", err.problems) from err
 
 
 def check_given_patients(frame: pd.DataFrame, given: pd.DataFrame, spec: ModelSpec) -> None:

@@ -20,13 +20,15 @@ from bayesdose.dose.prediction import PredictionWarning, summarise
 from bayesdose.dose.training import Fitted
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.planning._measured import contradictions
-from bayesdose.planning.limits import DoseLimit
+from bayesdose.planning.limits import DoseLimit, PublishedLimit, is_number
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayesdose.dose.model import DoseModel
 
+#: Draws that must lie beyond a quantile for it to be told.
+_LEAST_BEYOND = 1
 _LABELS = ("patient_id", "site_id", "tissue", "cycle")
 
 
@@ -158,7 +160,10 @@ def max_activity(
             f"sites: has {len(patients)} patients; plan one patient at a time, or all of them with "
             "bayesdose.planning.activity_table"
         )
-    if alarm := alarms(doses, str(patients[0])):
+    alarm = alarms(doses, str(patients[0]))
+    if taken_as_exact(fitted, doses, str(patients[0])):
+        alarm.append("measured doses are taken as exact: the model has no dose_cv (see notes)")
+    if alarm:
         warnings.warn("; ".join(alarm), PredictionWarning, stacklevel=2)
     return plan_patient(fitted, doses, str(patients[0]), limits, (low, high))
 
@@ -255,11 +260,21 @@ def check_limits(limits: Iterable[DoseLimit], fitted: Fitted) -> tuple[DoseLimit
     PredictionError
         When the model does not have a tissue.
     """
-    found = (limits,) if isinstance(limits, DoseLimit) else tuple(limits)
+    listed = isinstance(limits, Iterable) and not isinstance(limits, str | bytes | Mapping)
+    found: tuple[DoseLimit, ...] = tuple(limits) if listed else (limits,)  # type: ignore[assignment]
     for limit in found:
         if not isinstance(limit, DoseLimit):
+            way_out = "; call its .limit(...)" if isinstance(limit, PublishedLimit) else ""
             raise ConfigError(
-                f"limits: got {type(limit).__name__}; give bayesdose.planning.DoseLimit values"
+                f"limits: got {type(limit).__name__}; give a list of bayesdose.planning.DoseLimit"
+                f"{way_out}"
+            )
+        beyond = min(limit.probability, 1 - limit.probability) * len(fitted.draws)
+        if beyond < _LEAST_BEYOND:
+            needed = int(np.ceil(_LEAST_BEYOND * len(fitted.draws) / beyond))
+            raise ConfigError(
+                f"the limit for {limit.tissue}: {len(fitted.draws)} draws cannot tell a "
+                f"probability of {limit.probability:g}; fit with draws={needed} or more"
             )
     if not found:
         raise ConfigError(
@@ -300,15 +315,16 @@ def check_range(activity_range_gbq: tuple[float, float]) -> tuple[float, float]:
         When they are not two rising numbers above 0.
     """
     try:
-        low, high = (float(end) for end in activity_range_gbq)
+        low, high = activity_range_gbq
     except (TypeError, ValueError):
         low, high = np.nan, np.nan
-    if not 0 < low < high < np.inf:
+    numbers = is_number(low) and is_number(high)
+    if not numbers or not 0 < low < high < np.inf:
         raise ConfigError(
             f"activity_range_gbq: got {activity_range_gbq!r}; give the smallest and the largest "
             "activity in GBq, such as (1, 12)"
         )
-    return low, high
+    return float(low), float(high)
 
 
 def limit_names(limits: Sequence[DoseLimit]) -> list[str]:
@@ -372,6 +388,30 @@ def largest_activities(limit: DoseLimit, doses: CycleDoses, mine: np.ndarray) ->
     a, b = gy.sum(2), limit.bed_per_gy2 * (gy**2).sum(2)
     largest: np.ndarray = (2 * left / (a + np.sqrt(a**2 + 4 * b * left))).min(1)
     return largest
+
+
+def taken_as_exact(fitted: Fitted, doses: CycleDoses, patient: str) -> bool:
+    """Whether measured sites of a patient are left without any uncertainty in cycles to come.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The model.
+    doses : CycleDoses
+        Joint draws.
+    patient : str
+        The patient.
+
+    Returns
+    -------
+    bool
+        Without a measurement error in the model, a residual that persists is known.
+    """
+    spec = fitted.encoding.spec
+    if spec.dose_cv is not None or spec.dose_cv_shared is not None:
+        return False
+    mine = (doses.labels["patient_id"] == patient).to_numpy()
+    return bool((doses.gy_per_gbq[:, mine, 0].std(0) < 1e-9).any())
 
 
 def alarms(doses: CycleDoses, patient: str) -> list[str]:
@@ -542,15 +582,16 @@ def _notes(
     for i in mine:
         if doses.extrapolation[i]:
             notes.append(f"{doses.labels['site_id'].iloc[i]}: {doses.extrapolation[i]}")
-    spec, measured = fitted.encoding.spec, (doses.measured["patient_id"] == patient).any()
+    measured = (doses.measured["patient_id"] == patient).any()
     if measured and fitted.training is None:
         notes.append(
             "the model was saved without its rows: nobody could check that the measured rows were "
             "not in training, where they would count twice"
         )
-    if measured and spec.dose_cv is None and spec.dose_cv_shared is None:
+    if taken_as_exact(fitted, doses, patient):
         notes.append(
-            "measured doses are taken as exact, since the model has no dose_cv; a measured site "
-            "is then less certain than it seems"
+            "measured doses are taken as exact, since the model has no dose_cv, and those of the "
+            "cycles to come as the same: a measured site is less certain than it seems. Fit with "
+            "dose_cv, the column of the measurement's uncertainty"
         )
     return notes + alarms(doses, patient)

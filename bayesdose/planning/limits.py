@@ -261,6 +261,24 @@ LIMITS = {
 }
 
 
+#: One cycle of 177Lu-PSMA is far below; the site table refuses more, too.
+MOST_GBQ = 50.0
+
+
+def is_activity(value: object) -> bool:
+    """Whether a value can be the activity of one cycle in GBq: a number above 0, at most 50.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
+    return is_number(value) and 0 < value <= MOST_GBQ  # type: ignore[operator]
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a real number, and no truth value.
 

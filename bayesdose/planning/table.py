@@ -16,7 +16,7 @@ from bayesdose.planning.activity import (
     largest_activities,
     plan_patient,
 )
-from bayesdose.planning.limits import DoseLimit, is_number
+from bayesdose.planning.limits import DoseLimit, is_activity, is_number
 
 if TYPE_CHECKING:
     from bayesdose.dose.model import DoseModel
@@ -80,10 +80,13 @@ def activity_table(
     fitted = model._state()
     limits = check_limits(limits, fitted)
     activity_range_gbq = check_range(activity_range_gbq)
-    if not 0 < hdi_prob < 1:
+    if not is_number(hdi_prob) or not 0 < hdi_prob < 1:
         raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
-    if not is_number(fixed_gbq) or not 0 < fixed_gbq < np.inf:
-        raise ConfigError(f"fixed_gbq: got {fixed_gbq!r}; give an activity above 0 GBq")
+    if not is_activity(fixed_gbq):
+        raise ConfigError(
+            f"fixed_gbq: got {fixed_gbq!r}; give an activity above 0 and at most 50 GBq (is it "
+            "MBq?)"
+        )
     if target not in fitted.encoding.tissues:
         raise PredictionError(
             f"target: the model has no tissue {target!r}; it has "

@@ -7,10 +7,11 @@ import pandas as pd
 
 from bayesdose._arviz import PARETO_K_LIMIT
 from bayesdose.dose.cycles import cycle_doses
+from bayesdose.dose.training import check_is_table
 from bayesdose.errors import ConfigError
 from bayesdose.evaluate import hdi
 from bayesdose.planning._measured import is_implausible
-from bayesdose.planning.limits import is_number
+from bayesdose.planning.limits import is_activity, is_number
 
 if TYPE_CHECKING:
     from bayesdose.dose.model import DoseModel
@@ -66,8 +67,10 @@ def update_report(
     PredictionError
         When the model cannot be updated, or a row was in training.
     """
-    if not 0 < hdi_prob < 1:
+    if not is_number(hdi_prob) or not 0 < hdi_prob < 1:
         raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
+    if given is not None:
+        check_is_table(given, "given")
     if given is None or not len(given):
         raise ConfigError("given: has no measured row; give the sites that were measured")
     fitted = model._state()
@@ -124,8 +127,11 @@ def _activity(
     sites: pd.DataFrame, column: str | None, activity_gbq: float | None
 ) -> np.ndarray | float:
     if activity_gbq is not None:
-        if not is_number(activity_gbq) or not 0 < activity_gbq < np.inf:
-            raise ConfigError(f"activity_gbq: got {activity_gbq!r}; give an activity above 0 GBq")
+        if not is_activity(activity_gbq):
+            raise ConfigError(
+                f"activity_gbq: got {activity_gbq!r}; give an activity above 0 and at most 50 GBq "
+                "(is it MBq?)"
+            )
         return float(activity_gbq)
     given = sites[column] if column in sites.columns else pd.Series([np.nan])
     values = pd.to_numeric(given, errors="coerce").to_numpy(float)

@@ -1,6 +1,7 @@
 """Tables for papers, as CSV and in one Word document: parameters, scores, predictions, plan."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,7 @@ def _short(table: pd.DataFrame) -> pd.DataFrame:
     out = table.reset_index(drop=True).copy()
     for name in out.columns:
         if not pd.api.types.is_numeric_dtype(out[name]):
-            long = name in ("extrapolation", "problem")
+            long = name in ("extrapolation", "notes", "problem")
             out[name] = [
                 shown(value, 2000 if long else 60) if isinstance(value, str) else value
                 for value in out[name].astype(object)
@@ -165,6 +166,7 @@ def _write_word(tables: dict[str, pd.DataFrame], path: Path) -> None:
     document = docx.Document()
     about = document.core_properties
     # the library's template names its own author
+    about.created = about.modified = datetime.now(UTC).replace(microsecond=0)
     about.author, about.comments, about.title = "", "", "Tables of an absorbed dose model"
     document.add_heading(about.title, level=1)
     document.add_paragraph("Research use. Not a medical device.")

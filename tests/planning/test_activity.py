@@ -9,7 +9,7 @@ import pytest
 import bayesdose as bd
 from bayesdose.dose.prediction import PredictionWarning
 from bayesdose.measure import bed
-from bayesdose.planning import DoseLimit, max_activity
+from bayesdose.planning import LIMITS, DoseLimit, max_activity
 
 FORMULAS = {"tumour": "log(suv_mean)", "salivary_gland": "log(suv_mean)", "kidney": "log(suv_mean)"}
 
@@ -211,7 +211,8 @@ class TestMeasured:
         exact = bd.DoseModel("log(suv_mean)").fit(table)
         organs = patient[patient["tissue"] != "tumour"]
         kidneys = organs[organs["tissue"] == "kidney"]
-        plan = max_activity(exact, organs, [KIDNEY], 5, WIDE, given=kidneys)
+        with pytest.warns(PredictionWarning, match="taken as exact"):
+            plan = max_activity(exact, organs, [KIDNEY], 5, WIDE, given=kidneys)
         per_gbq = kidneys["absorbed_dose_gy"] / kidneys["administered_activity_gbq"]
         assert plan.activity_gbq == pytest.approx(23.0 / 5 / per_gbq.max(), rel=1e-6)
         assert any("taken as exact" in note for note in plan.notes)
@@ -283,7 +284,8 @@ class TestMeasured:
         found, errors = [], []
         for seed in range(24):
             again = bd.DoseModel(FORMULAS).fit(training, draws=1000, random_seed=seed)
-            plan = max_activity(again, sites, [GLAND], 5, WIDE, given=some)
+            with pytest.warns(PredictionWarning, match="taken as exact"):
+                plan = max_activity(again, sites, [GLAND], 5, WIDE, given=some)
             found.append(plan.activity_gbq)
             errors.append(plan.monte_carlo_error)
         assert np.std(found, ddof=1) / np.mean(errors) == pytest.approx(1.0, abs=0.5)
@@ -301,6 +303,10 @@ class TestBadInput:
         other = patient.assign(patient_id="012")
         with pytest.raises(bd.PredictionError, match="'012', who is not among"):
             max_activity(model, sites, [KIDNEY], given=other)
+
+    def test_what_is_wrong_with_measured_rows(self, model, patient, sites) -> None:
+        with pytest.raises(bd.SiteTableError, match=r"^given, the measured rows"):
+            max_activity(model, sites, [KIDNEY], given=patient.drop(columns="absorbed_dose_gy"))
 
     def test_measured_rows_without_site(self, model, patient, sites) -> None:
         with pytest.raises(bd.PredictionError, match="no column site_id"):
@@ -345,6 +351,13 @@ class TestBadInput:
         [
             ({"limits": []}, "none is stated"),
             ({"limits": [23.0]}, "DoseLimit"),
+            ({"limits": None}, "DoseLimit"),
+            ({"limits": 23.0}, "DoseLimit"),
+            ({"limits": LIMITS["kidney_23_gy"]}, r"call its .limit"),
+            ({"limits": [DoseLimit("kidney", gy=23.0, probability=0.99999)]}, "cannot tell"),
+            ({"given": "x"}, "given is a str"),
+            ({"activity_range_gbq": (True, 5)}, "smallest and the largest"),
+            ({"activity_range_gbq": ("1", "12")}, "smallest and the largest"),
             ({"limits": [KIDNEY, KIDNEY]}, "given twice"),
             ({"n_cycles": 0}, "whole number"),
             ({"n_cycles": 2.5}, "whole number"),

@@ -64,6 +64,9 @@ def test_patient_without_the_target(model, new) -> None:
     ("arguments", "message"),
     [
         ({"fixed_gbq": 0}, "fixed_gbq"),
+        ({"fixed_gbq": 7400}, "is it MBq"),
+        ({"fixed_gbq": True}, "fixed_gbq"),
+        ({"hdi_prob": "x"}, "hdi_prob"),
         ({"hdi_prob": 2}, "hdi_prob"),
         ({"target": "liver"}, "target"),
     ],

@@ -286,8 +286,15 @@ def test_priors_are_told_as_factors() -> None:
 
 def test_centres_have_other_names_in_parameters_too() -> None:
     nobody = SimpleNamespace(patients={"P.1": "Patient 1"})
-    levels = {"Basel": "centre 1", "Basel Ost": "centre 2", "centre 1": "centre 3"}
+    labels = ("Basel", "Basel Ost", "centre 1", "23", "kidney")
+    levels = {("centre", label): f"centre {i}" for i, label in enumerate(labels, 1)}
     names = Names(False, nobody, nobody, levels)
+    for text in ("kidney: every site at most 23 Gy", "patient_sd[kidney:Intercept] < 23"):
+        assert names.text(text) == text
+    assert names.text("effect_centre[kidney, 23]") == "effect_centre[kidney, centre 4]"
+    assert names.text("x = 23 outside 1 to 2; centre 23 not in training") == (
+        "x = 23 outside 1 to 2; centre 4 not in training"
+    )
     assert names.text("effect_centre[kidney, Basel Ost]") == "effect_centre[kidney, centre 2]"
     assert names.text("C(centre)[T.Basel]; Baselland") == "C(centre)[T.centre 1]; Baselland"
     assert names.text("fold 'P.1' lost") == "fold Patient 1 lost"

@@ -368,6 +368,13 @@ def test_bad_arguments_are_one_error(patient, sheet, changed, error, words) -> N
 
 
 @pytest.mark.slow
+def test_what_is_neither_true_nor_false_shows_no_labels(patient, sheet) -> None:
+    with pytest.raises(ConfigError, match="include_identifiers: got 'no'"):
+        sheet(patient, include_identifiers="no")
+    with pytest.raises(ConfigError, match="is it MBq"):
+        sheet(patient, prescribed_gbq=7400)
+
+
 def test_tables_that_are_not_of_one_patient_are_refused(
     model, cohort, patient, measured, sheet, tmp_path
 ) -> None:

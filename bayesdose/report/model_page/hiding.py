@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
 from bayesdose.dose.training import Fitted
+from bayesdose.errors import ConfigError
 from bayesdose.report.page import Pseudonyms, pseudonyms, sentence
 
 #: Columns whose words may tell the hospital.
@@ -23,14 +25,14 @@ class Names:
         Whether labels are shown as they are.
     trained, new : Pseudonyms
         Of the training table, and of new patients.
-    levels : mapping of str to str
-        Label of a centre, scanner or group → what is written for it.
+    levels : mapping of tuple of str to str
+        Column and label of a centre, scanner or group → what is written for it.
     """
 
     identifiers: bool
     trained: Pseudonyms
     new: Pseudonyms
-    levels: Mapping[str, str]
+    levels: Mapping[tuple[str, str], str]
 
     def text(self, value: object) -> str:
         """A sentence or the name of a parameter, without labels.
@@ -68,7 +70,17 @@ def names_of(fitted: Fitted, new: pd.DataFrame | None, identifiers: bool) -> Nam
     Returns
     -------
     Names
+
+    Raises
+    ------
+    ConfigError
+        When ``identifiers`` is neither True nor False.
     """
+    if not isinstance(identifiers, bool):
+        raise ConfigError(
+            f"include_identifiers: got {identifiers!r}; give True or False: any other value could "
+            "show labels that nobody asked for"
+        )
     encoding = fitted.encoding
     spec = encoding.spec
     trained = None if fitted.training is None else fitted.training.frame
@@ -78,10 +90,11 @@ def names_of(fitted: Fitted, new: pd.DataFrame | None, identifiers: bool) -> Nam
     for name in places:
         if new is not None and name in new.columns:
             places[name] += [str(value) for value in new[name].dropna()]
-    called: dict[str, str] = {}
-    for name, labels in places.items():
-        for i, label in enumerate(dict.fromkeys(labels), 1):
-            called.setdefault(label, f"{name} {i}")
+    called = {
+        (name, label): f"{name} {i}"
+        for name, labels in places.items()
+        for i, label in enumerate(dict.fromkeys(labels), 1)
+    }
     columns = (spec.patient, spec.by)
     return Names(
         identifiers,
@@ -91,13 +104,29 @@ def names_of(fitted: Fitted, new: pd.DataFrame | None, identifiers: bool) -> Nam
     )
 
 
-def _replaced(text: str, names: Mapping[str, str]) -> str:
-    """Whole words replaced, all at once and the longest first: no name is replaced again."""
-    wanted = sorted((label for label in names if label), key=len, reverse=True)
-    if not wanted:
-        return text
-    pattern = "|".join(re.escape(label) for label in wanted)
-    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", lambda found: names[found.group()], text)
+def _replaced(text: str, names: Mapping[tuple[str, str], str]) -> str:
+    """Labels replaced where the package writes them, and nowhere else.
+
+    A label may be a word or a number that means something else in the same text. Those places
+    are reasons of extrapolation, columns of a formula, and the effect of a level.
+    """
+    for column in dict.fromkeys(column for column, _ in names):
+        labels = sorted((label for one, label in names if one == column), key=len, reverse=True)
+        any_of, name = "|".join(map(re.escape, labels)), re.escape(column)
+        for place in (
+            rf"(?<!\w)({name} )({any_of})( not in training)",
+            rf"({name}\)?\[(?:T\.)?)({any_of})(\])",
+            rf"^(effect_{name}\[.*, )({any_of})(\])$",
+        ):
+            text = re.sub(place, partial(_renamed, names=names, column=column), text)
+    return text
+
+
+def _renamed(found: "re.Match[str]", names: Mapping[tuple[str, str], str], column: str) -> str:
+    before, label, after = found.groups()
+    name = names[column, label]
+    # "centre 2 not in training", where the column's name is in that of the label
+    return f"{name}{after}" if before == f"{column} " else f"{before}{name}{after}"
 
 
 def _labels(frame: pd.DataFrame | None, patient: str, by: str | None) -> pd.DataFrame:

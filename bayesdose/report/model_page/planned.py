@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bayesdose.dose.design import CYCLE
 from bayesdose.errors import ConfigError
 from bayesdose.report.model_page.hiding import Names
 
@@ -61,6 +62,10 @@ def plan_of(
         return None
     frame = fitted.training.frame if new is None else new  # type: ignore[union-attr]
     frame = frame.drop(columns=[spec.response], errors="ignore")
+    if new is None and {"site_id", CYCLE} <= set(frame.columns):
+        # patients of the fit stand for others: each site once, as it was in its first cycle
+        first = frame.sort_values(CYCLE, kind="stable").drop_duplicates([spec.patient, "site_id"])
+        frame = frame.loc[frame.index.isin(first.index)]
     if not names.identifiers:
         known = names.trained if new is None else names.new
         limits = tuple(_renamed_limit(limit, known.sites) for limit in limits)

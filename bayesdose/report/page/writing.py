@@ -1,6 +1,7 @@
 """From a `Page` to one HTML file that fetches nothing. Every text is escaped by the templates."""
 
 import re
+import tempfile
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -98,6 +99,8 @@ def check_place(path: str | Path) -> Path:
     ConfigError
         When the name does not end in .html, is that of a folder, or the folder is not there.
     """
+    if not isinstance(path, str | Path):
+        raise ConfigError(f"path: got {path!r}; give the name of a file")
     place = Path(path)
     if place.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{place}: the page is HTML; give a file whose name ends in .html")
@@ -105,6 +108,15 @@ def check_place(path: str | Path) -> Path:
         raise ConfigError(f"{place}: is a folder; name a file")
     if not place.absolute().parent.is_dir():
         raise ConfigError(f"{place}: there is no folder {place.parent}; make it")
+    try:
+        # some file systems take no new files although access is allowed
+        with tempfile.TemporaryFile(dir=place.absolute().parent):
+            pass
+    except OSError as err:
+        raise ConfigError(
+            f"{place}: nothing can be written to {place.absolute().parent} ({err.strerror}); name "
+            "another folder"
+        ) from err
     return place
 
 

@@ -16,7 +16,7 @@ from bayesdose.report.page import (
 )
 from bayesdose.report.sheet.findings import Findings
 from bayesdose.report.sheet.holding import received
-from bayesdose.report.sheet.notes import refit_needed
+from bayesdose.report.sheet.notes import unreliable
 from bayesdose.report.sheet.words import asked, chance, plain
 from bayesdose.report.style import words
 
@@ -36,7 +36,7 @@ def verdict(found: Findings) -> Notice:
     said = f"At {prescribed} GBq a cycle {_all(found)} with {_share(found)}"
     if found.plan is None:
         return Notice("stop", "No activity keeps the limits.", f"{sentence(found.problem)} {said}.")
-    if is_kept(found) and refit_needed(found):
+    if is_kept(found) and unreliable(found):
         return Notice("caution", "Not reliable:", f"see the warning below. {said}.")
     if is_kept(found):
         return Notice("good", "The prescribed activity is within the limits.", f"{said}.")

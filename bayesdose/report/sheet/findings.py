@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from bayesdose.dose.prediction import summarise
 from bayesdose.dose.training import Fitted
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.planning.activity import Plan, check_limits, check_range, limit_names
-from bayesdose.planning.limits import DoseLimit
+from bayesdose.planning.limits import DoseLimit, is_activity, is_number
 from bayesdose.planning.updating import update_report
 from bayesdose.report.model_page.hiding import Names, names_of
 from bayesdose.report.page import Pseudonyms, pseudonyms
@@ -244,12 +243,12 @@ def _check(
     hdi_prob: float,
     target: str,
 ) -> None:
-    number = isinstance(prescribed_gbq, Real) and not isinstance(prescribed_gbq, bool | np.bool_)
-    if not number or not 0 < prescribed_gbq < np.inf:
+    if not is_activity(prescribed_gbq):
         raise ConfigError(
-            f"prescribed_gbq: got {prescribed_gbq!r}; give the activity a cycle, above 0 GBq"
+            f"prescribed_gbq: got {prescribed_gbq!r}; give the activity a cycle, above 0 and at "
+            "most 50 GBq (is it MBq?)"
         )
-    if not 0 < hdi_prob < 1:
+    if not is_number(hdi_prob) or not 0 < hdi_prob < 1:
         raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
     if len(limits) > MAX_LIMITS:
         raise ConfigError(
@@ -261,8 +260,8 @@ def _check(
         )
     if target not in fitted.encoding.tissues:
         raise PredictionError(
-            f"target: the model has no tissue {target!r}; it has "
-            f"{', '.join(fitted.encoding.tissues)}"
+            f"target: the model has no tissue {target!r}; pass target= one of "
+            f"{', '.join(fitted.encoding.tissues)}, whose dose then stands beside the activities"
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bayesdose._arviz import PARETO_K_LIMIT
+from bayesdose.planning.activity import taken_as_exact
 from bayesdose.planning.limits import LIMITS, DoseLimit
 from bayesdose.report.page import between, counted, number, percent, shown
 from bayesdose.report.sheet.findings import Findings
@@ -51,7 +52,7 @@ def alarms_of(found: Findings) -> list[tuple[str, str]]:
     list of tuple of str
         A word or few, and a sentence.
     """
-    return [*_implausible(found), *_refit(found)]
+    return [*_implausible(found), *_refit(found), *_exact(found)]
 
 
 def _implausible(found: Findings) -> list[tuple[str, str]]:
@@ -144,6 +145,20 @@ def _outside(found: Findings) -> list[str]:
     return [f"Unlike the training table, and so predicted with less right: {_some(said, 'sites')}."]
 
 
+def unreliable(found: Findings) -> bool:
+    """Whether the measured doses leave numbers that must not be used as they are.
+
+    Parameters
+    ----------
+    found : Findings
+
+    Returns
+    -------
+    bool
+    """
+    return refit_needed(found) or taken_as_exact(found.fitted, found.doses, found.patient)
+
+
 def refit_needed(found: Findings) -> bool:
     """Whether the measured doses move the posterior too far for its draws to be reweighted.
 
@@ -167,6 +182,19 @@ def _refit(found: Findings) -> list[tuple[str, str]]:
             "Not reliable.",
             f"The measured doses move the posterior far (Pareto k {pareto_k:.2f}): fit the model "
             "again with them in the training table before these numbers are used.",
+        )
+    ]
+
+
+def _exact(found: Findings) -> list[tuple[str, str]]:
+    if not taken_as_exact(found.fitted, found.doses, found.patient):
+        return []
+    return [
+        (
+            "Not reliable.",
+            "Measured doses are taken as exact and as the same in every cycle, because the model "
+            "was fitted without their uncertainty (dose_cv): fit it with that column before "
+            "intervals and probabilities of measured tissues are used.",
         )
     ]
 
