@@ -477,7 +477,7 @@ def test_reports_that_cannot_be_made_are_refused(fitted, sites, table, tmp_path,
     assert "ends in .html" in refused("report", fitted, "--out", tmp_path / "r.txt")
     (tmp_path / "there.html").touch()
     assert "--force" in refused("report", fitted, "--out", tmp_path / "there.html")
-    assert "no such file" in refused("report", tmp_path / "none", *out)
+    assert "holds no dose.nc" in refused("report", tmp_path / "none", *out)
     for text, why in (
         ("", "has no limit"),
         ("[[limit]]\ngy = 3", "limit 1 has no tissue"),
