@@ -169,13 +169,21 @@ def label_problems(name: str, values: pd.Series, *, complete: bool = True) -> li
     """
     found = []
     allowed = "text or a number, without blanks around it or control characters"
+    if pd.api.types.infer_dtype(values, skipna=False) == "string":
+        # as a rule a column repeats a few labels, and no row needs a look of its own
+        codes, labels = pd.factorize(values)
+        # code -1 is a missing label
+        wrong_labels = np.array([*(_is_wrong(label, complete) for label in labels), complete])
+        return [
+            Problem(int(position), name, plain_value(values.iloc[position]), allowed)
+            for position in np.flatnonzero(wrong_labels[codes])
+        ]
     n_text = n_numbers = 0
     for position, value in enumerate(values):
         if is_missing(value):
             wrong = complete
         elif isinstance(value, str):
-            blank = value != value.strip() or (complete and not value)
-            wrong = blank or not value.isprintable()
+            wrong = _is_wrong(value, complete)
             n_text += 1
         else:
             wrong = not isinstance(value, Real)
@@ -186,3 +194,8 @@ def label_problems(name: str, values: pd.Series, *, complete: bool = True) -> li
         mixture = f"{n_text} rows hold text, {n_numbers} hold numbers"
         found.append(Problem(-1, name, mixture, "text in every row, or numbers in every row"))
     return found
+
+
+def _is_wrong(label: str, complete: bool) -> bool:
+    blank = label != label.strip() or (complete and not label)
+    return blank or not label.isprintable()

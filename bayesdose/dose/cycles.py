@@ -49,10 +49,9 @@ class CycleDoses:
         patient_id, site_id, tissue and the first of the cycles, as text.
     extrapolation : list of str of length n
         Why a site lies outside the training table; empty where it does not.
-    weight_ess : dict of float
-        By patient: draws that the weights of that patient's measured rows leave; S without any.
     pareto_k : dict of float
-        By patient, of these weights; NaN where nothing was measured since training.
+        By patient, of the weights of that patient's measured rows; NaN where nothing was measured
+        since training.
     source : dict of numpy.ndarray of int of shape (S,)
         By patient: the posterior draw that each draw comes from.
     measured : pandas.DataFrame
@@ -65,7 +64,6 @@ class CycleDoses:
     frame: pd.DataFrame
     labels: pd.DataFrame
     extrapolation: list[str]
-    weight_ess: dict[str, float]
     pareto_k: dict[str, float]
     source: dict[str, np.ndarray]
     measured: pd.DataFrame
@@ -136,10 +134,11 @@ def cycle_doses(
     else:
         found = _of_new_patients(fitted, wide, len(frame) if persistent else len(wide), rng)
 
-    def by_cycle(log_dose: np.ndarray) -> np.ndarray:
-        shape = (len(log_dose), n_cycles if repeats else 1, len(frame))
-        gy = np.swapaxes(np.exp(log_dose).reshape(shape), 1, 2)
-        return np.broadcast_to(gy, (len(log_dose), len(frame), n_cycles))
+    def by_cycle(gy: np.ndarray) -> np.ndarray:
+        shape = (len(gy), n_cycles if repeats else 1, len(frame))
+        return np.broadcast_to(
+            np.swapaxes(gy.reshape(shape), 1, 2), (len(gy), len(frame), n_cycles)
+        )
 
     return CycleDoses(
         gy_per_gbq=by_cycle(found.after),
@@ -147,7 +146,6 @@ def cycle_doses(
         frame=frame,
         labels=site_labels(frame, spec),
         extrapolation=_joined(found.extrapolation, len(frame)),
-        weight_ess=found.weight_ess,
         pareto_k=found.pareto_k,
         source=found.source,
         measured=found.measured,
@@ -156,12 +154,11 @@ def cycle_doses(
 
 @dataclass(frozen=True)
 class _Found:
-    """Draws (S, n_rows) of log dose before and after measurement, and what goes with them."""
+    """Draws (S, n_rows), Gy/GBq, before and after measurement, and what goes with them."""
 
     before: np.ndarray
     after: np.ndarray
     extrapolation: list[str]
-    weight_ess: dict[str, float]
     pareto_k: dict[str, float]
     source: dict[str, np.ndarray]
     measured: pd.DataFrame
@@ -310,11 +307,11 @@ def _of_new_patients(
         log_dose[place] = first[:, again] + draws.beta @ (rows.x - rows.x[again]).T
     reasons = domain.reasons(fitted.domain, encoding, parts[0][2], frame)
     patients = dict.fromkeys(frame[encoding.spec.patient].astype(str))
+    gy = np.exp(log_dose)
     return _Found(
-        log_dose,
-        log_dose,
+        gy,
+        gy,
         reasons,
-        dict.fromkeys(patients, float(len(fitted.draws))),
         dict.fromkeys(patients, float("nan")),
         dict.fromkeys(patients, np.arange(len(log_dose))),
         pd.DataFrame(columns=[*_LABELS, "measured_gy", "percentile"]),
@@ -350,10 +347,9 @@ def _of_measured_patients(
             measured_gy=given[spec.response], percentile=updates.percentile
         )
     return _Found(
-        updates.before.T,
-        updates.after.T,
+        np.exp(updates.before, out=updates.before).T,
+        np.exp(updates.after, out=updates.after).T,
         domain.reasons(fitted.domain, encoding, rows.take(role == PREDICTED), frame),
-        {label: float(updates.weight_ess[code[label]]) for label in patients},
         {label: float(updates.pareto_k[code[label]]) for label in patients},
         {label: updates.source[code[label]] for label in patients},
         measured,

@@ -117,8 +117,9 @@ def reasons(domain: Domain, encoding: Encoding, rows: Rows, frame: pd.DataFrame)
                 value = rows.raw[i, block.start + j]
                 found[i].append(f"{name} = {value:.4g} outside {low:.4g} to {high:.4g}")
         leverage = _leverage(rows.x[mine, block], np.asarray(domain.inverse[k]))
-        for i, value in zip(mine, leverage, strict=True):
-            if value > domain.max_leverage[k] * (1 + 1e-9) and not found[i]:
+        above = leverage > domain.max_leverage[k] * (1 + 1e-9)
+        for i, value in zip(mine[above], leverage[above], strict=True):
+            if not found[i]:
                 found[i].append(
                     f"combination of covariates unlike any in training (leverage {value:.3g} "
                     f"above {domain.max_leverage[k]:.3g})"
@@ -134,9 +135,10 @@ def _protocol(found: list[list[str]], seen: Mapping[str, list[str]], frame: pd.D
     for name, values in seen.items():
         if name not in frame.columns:
             continue
-        for i, value in enumerate(frame[name]):
-            if pd.notna(value) and str(value) not in values:
-                found[i].append(f"{name} {value!s} not in training")
+        texts = frame[name].map(str)
+        new = frame[name].notna() & ~texts.isin(values)
+        for i in np.flatnonzero(new):
+            found[i].append(f"{name} {texts.iloc[i]} not in training")
 
 
 def leverage(domain: Domain, encoding: Encoding, rows: Rows) -> np.ndarray:

@@ -41,7 +41,7 @@ from bayesdose.dose.training import (
 )
 from bayesdose.dose.tree import posterior_tree
 from bayesdose.errors import ConfigError, PredictionError
-from bayesdose.evaluate import hdi
+from bayesdose.evaluate.intervals import median_and_hdi
 
 #: Patient effects above this many values are drawn only when they are asked for by prediction.
 MAX_EFFECTS = 10**7
@@ -327,10 +327,10 @@ def summarise(gy: np.ndarray, hdi_prob: float) -> dict[str, np.ndarray]:
     -------
     dict of numpy.ndarray of shape (n,), Gy
     """
-    lower, upper = hdi(gy, hdi_prob)
+    median, lower, upper = median_and_hdi(gy, hdi_prob)
     return {
         "mean": gy.mean(0),
-        "median": np.median(gy, axis=0),
+        "median": median,
         "sd": gy.std(0, ddof=1),
         "lower": lower,
         "upper": upper,

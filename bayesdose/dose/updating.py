@@ -23,8 +23,8 @@ from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.measured_rows import GIVEN, PREDICTED, TRAINED
 from bayesdose.dose.posterior import Draws, resample
 
-#: Numbers that a block of patients may hold at once.
-_BLOCK = 2 * 10**7
+#: Numbers that an array of a block of patients may hold: few enough to stay in the cache.
+_BLOCK = 2 * 10**6
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Updates:
         Joint draws of the rows to predict, before and after the rows measured since training.
     percentile : numpy.ndarray of shape (n_given,)
         Predictive probability, before, of a measured dose below the one found.
-    pareto_k, weight_ess : numpy.ndarray of shape (P,)
-        Of the weights of each patient; NaN and S where nothing was measured since training.
+    pareto_k : numpy.ndarray of shape (P,)
+        Of the weights of each patient; NaN where nothing was measured since training.
     source : numpy.ndarray of int of shape (P, S)
         Posterior draw that each draw comes from.
     """
@@ -47,7 +47,6 @@ class Updates:
     after: np.ndarray
     percentile: np.ndarray
     pareto_k: np.ndarray
-    weight_ess: np.ndarray
     source: np.ndarray
 
 
@@ -85,16 +84,18 @@ def update(
     before = np.empty((int((role == PREDICTED).sum()), n_draws))
     after = np.empty_like(before)
     percentile = np.empty(int((role == GIVEN).sum()))
-    pareto_k, weight_ess = np.full(n_patients, np.nan), np.full(n_patients, float(n_draws))
-    source = np.tile(np.arange(n_draws), (n_patients, 1))
+    pareto_k = np.full(n_patients, np.nan)
+    source = np.empty((n_patients, n_draws), int)
     place = np.empty(len(role), int)  # of each row among those of its role
     for kind in (PREDICTED, TRAINED, GIVEN):
         place[role == kind] = np.arange((role == kind).sum())
     assert draws.precision is not None
     assert draws.shift is not None
     coefficients = joint.coefficient_law(draws.precision, draws.shift)
+    root = np.ascontiguousarray(patient_root(draws).transpose(1, 2, 0))
     for patients, measured in _blocks(rows, role, n_draws):
         mine = np.flatnonzero(np.isin(rows.patient, patients))
+        mine = mine[np.argsort(rows.patient[mine], kind="stable")]
         there = np.full(len(role), -1)
         there[mine] = np.arange(len(mine))
         part, groups, roles = rows.take(mine), there[measured], role[mine]
@@ -109,18 +110,17 @@ def update(
             np.flatnonzero(roles == PREDICTED),
             int((roles[groups[0]] == TRAINED).sum()) if groups.size else 0,
         )
-        found = _update_block(block, patient_root(draws), rng)
+        found = _update_block(block, root, rng)
         predicted = place[mine[block.predicted]]
         before[predicted], after[predicted] = found.before, found.after
         percentile[place[measured[:, block.n_trained :]]] = found.percentile
-        pareto_k[patients], weight_ess[patients] = found.pareto_k, found.weight_ess
-        source[patients] = found.source
-    return Updates(before, after, percentile, pareto_k, weight_ess, source)
+        pareto_k[patients], source[patients] = found.pareto_k, found.source
+    return Updates(before, after, percentile, pareto_k, source)
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Patients with the same number of measured rows, trained ones first."""
+    """Patients, one after another, with the same number of measured rows, trained ones first."""
 
     law: joint.Law
     beta: np.ndarray
@@ -168,10 +168,10 @@ def _update_block(block: _Block, root: np.ndarray, rng: np.random.Generator) -> 
     before = path[predicted]
     n_draws = path.shape[1]
     source = np.tile(np.arange(n_draws), (n_patients, 1))
-    none = np.full(n_patients, np.nan), np.full(n_patients, float(n_draws)), source
+    pareto_k = np.full(n_patients, np.nan)
     if m == 0:
         before += rows.log_activity[predicted, None]
-        return Updates(before, before, np.empty((n_patients, 0)), *none)
+        return Updates(before, before, np.empty((n_patients, 0)), pareto_k, source)
     loaded = joint.loadings(law, groups)
     error = joint.error_covariance(rows, groups)
     covariance = joint.covariance_of(law, groups, loaded) + error[..., None]
@@ -186,42 +186,46 @@ def _update_block(block: _Block, root: np.ndarray, rng: np.random.Generator) -> 
     before += rows.log_activity[predicted, None]
     after += rows.log_activity[predicted, None]
     if t == m:
-        return Updates(before, after, np.empty((n_patients, 0)), *none)
+        return Updates(before, after, np.empty((n_patients, 0)), pareto_k, source)
     mean = joint.mean_of(law, groups.ravel()).reshape((*groups.shape, n_draws))
     surprise = joint.forward(chol, rows.y[groups][..., None] - mean)
     percentile = _percentiles(chol[:, t:, t:], surprise[:, t:])
     diagonal = chol[:, np.arange(t, m), np.arange(t, m)]
     log_ratio = -(0.5 * surprise[:, t:] ** 2 + np.log(diagonal)).sum(1)
-    pareto_k, weight_ess = np.empty(n_patients), np.empty(n_patients)
-    patient = block.patient[predicted]
-    for i, ratio in enumerate(log_ratio):
-        weights, pareto_k[i] = pareto_smoothed(ratio)
-        weight_ess[i] = 1 / (weights**2).sum()
-        mine = patient == i
+    for i, mine in enumerate(_of_patients(block.patient[predicted], n_patients)):
+        weights, pareto_k[i] = pareto_smoothed(log_ratio[i])
         source[i] = resample(weights, n_draws, rng)
-        after[mine] = after[mine][:, source[i]]
-    return Updates(before, after, percentile, pareto_k, weight_ess, source)
+        after[mine] = after[mine].take(source[i], axis=1)
+    return Updates(before, after, percentile, pareto_k, source)
+
+
+def _of_patients(patient: np.ndarray, n_patients: int) -> Iterator[slice]:
+    """Rows of each patient, where they stand one patient after another."""
+    ends = np.searchsorted(patient, np.arange(n_patients), side="right")
+    starts = np.searchsorted(patient, np.arange(n_patients))
+    yield from map(slice, starts.tolist(), ends.tolist())
 
 
 def _prior_path(block: _Block, root: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draws (n, S) of the true log dose per activity of all rows, nothing of them measured."""
     law = block.law
-    n_draws, q = root.shape[:2]
+    q, n_draws = root.shape[1:]
     path = law.rows.x @ block.beta.T
     if q:
-        n_patients = int(block.patient.max()) + 1
-        effects = np.einsum("sqr,prs->pqs", root, rng.standard_normal((n_patients, q, n_draws)))
+        n_patients = len(block.groups)
+        noise = rng.standard_normal((n_patients, q, n_draws))
+        effects = np.zeros_like(noise)
         for j in range(q):
-            # most are 0: each column belongs to one tissue
-            mine = np.flatnonzero(law.rows.z[:, j])
-            path[mine] += law.rows.z[mine, j, None] * effects[block.patient[mine], j]
+            for k in range(j + 1):
+                effects[:, j] += root[j, k] * noise[:, k]
+        for i, mine in enumerate(_of_patients(block.patient, n_patients)):
+            path[mine] += law.rows.z[mine] @ effects[i]
     for effect in law.effects:
         present, index = np.unique(effect.index, return_inverse=True)
         noise = rng.standard_normal((len(present), n_draws))
         noise = noise if len(present) == len(index) else noise[index]
-        for column in np.unique(effect.column):
-            mine = np.flatnonzero(effect.column == column)
-            path[mine] += effect.sd[column] * noise[mine]
+        noise *= effect.scale(slice(None))
+        path += noise
     return path
 
 
@@ -237,12 +241,11 @@ def _measurement_noise(
 def _correction(block: _Block, loaded: np.ndarray, solved: np.ndarray) -> np.ndarray:
     """cov(f_new, y) K⁻¹ (y - y_drawn) of the rows to predict."""
     law, predicted = block.law, block.predicted
-    patient = block.patient[predicted]
+    patient, columns = block.patient[predicted], law.columns[predicted]
     moved = np.einsum("pmhs,pms->phs", loaded, solved)
     out = np.empty((len(predicted), solved.shape[-1]))
-    for i in range(len(moved)):
-        mine = patient == i
-        out[mine] = law.columns[predicted[mine]] @ moved[i]
+    for i, mine in enumerate(_of_patients(patient, len(moved))):
+        np.matmul(columns[mine], moved[i], out=out[mine])
     for effect in law.effects:
         for j in range(solved.shape[1]):
             measured = block.groups[patient, j]

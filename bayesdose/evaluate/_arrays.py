@@ -53,7 +53,10 @@ def as_draws(draws: ArrayLike, *, n_sites: int | None = None, name: str = "draws
             f"`{name}` has {array.shape[1]} sites on its second axis and must have {n_sites}; "
             f"got shape {array.shape}. Put the draws on the first axis, the sites on the second."
         )
-    for site in range(array.shape[1]):
+    # a sum is not finite where a draw is not: only such sites, or sums beyond range, are looked at
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = np.flatnonzero(~np.isfinite(array.sum(axis=0)))
+    for site in suspicious:
         if not np.isfinite(array[:, site]).all():
             draw = int(np.flatnonzero(~np.isfinite(array[:, site]))[0])
             raise BayesdoseError(

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from bayesdose.errors import BayesdoseError
 from bayesdose.evaluate._arrays import Floats, as_draws, check_probability
-from bayesdose.evaluate._sorted_draws import eti_rows, hdi_rows, sorted_blocks
+from bayesdose.evaluate._sorted_draws import eti_rows, hdi_rows, quantile_rows, sorted_blocks
 
 _Interval = tuple[Floats, Floats]
 
@@ -48,6 +48,35 @@ def hdi(draws: ArrayLike, prob: float, axis: int = 0) -> tuple[Floats, Floats]:
     more, floor(prob S) + 1.
     """
     return _along(draws, prob, axis, hdi_rows)
+
+
+def median_and_hdi(draws: Floats, prob: float) -> tuple[Floats, Floats, Floats]:
+    """Median and highest-density interval from one sort.
+
+    Parameters
+    ----------
+    draws : ndarray of float, shape (n_draws, n_sites), any unit
+        Draws.
+    prob : float
+        Probability inside the interval, between 0 and 1.
+
+    Returns
+    -------
+    median, lower, upper : ndarray of float, shape (n_sites,), unit of `draws`
+        See `hdi`.
+
+    Raises
+    ------
+    BayesdoseError
+        If draws are not finite or fewer than two; if `prob` is not between 0 and 1.
+    """
+    check_probability(prob)
+    flat = as_draws(draws)
+    median, lower, upper = np.empty((3, flat.shape[1]))
+    for sites, rows in sorted_blocks(flat):
+        median[sites] = quantile_rows(rows, 0.5)
+        lower[sites], upper[sites] = hdi_rows(rows, prob)
+    return median, lower, upper
 
 
 def eti(draws: ArrayLike, prob: float, axis: int = 0) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ from bayesdose._arviz import PARETO_K_LIMIT
 from bayesdose.dose.cycles import cycle_doses
 from bayesdose.dose.training import check_is_table
 from bayesdose.errors import ConfigError
-from bayesdose.evaluate import hdi
+from bayesdose.evaluate.intervals import median_and_hdi
 from bayesdose.planning._measured import is_implausible
 from bayesdose.planning.limits import is_activity, is_number
 
@@ -86,10 +86,9 @@ def update_report(
     activity = _activity(sites, fitted.encoding.spec.activity, activity_gbq)
     table = doses.labels[["patient_id", "site_id", "tissue"]].reset_index(drop=True)
     for name, gy_per_gbq in (("prior", doses.before), ("updated", doses.gy_per_gbq)):
-        gy = gy_per_gbq[:, :, 0] * activity
-        lower, upper = hdi(gy, hdi_prob)
-        summary = {"median": np.median(gy, axis=0), "lower": lower, "upper": upper}
-        table = table.assign(**{f"{name}_{what}": value for what, value in summary.items()})
+        ends = median_and_hdi(gy_per_gbq[:, :, 0], hdi_prob)
+        for what, value in zip(("median", "lower", "upper"), ends, strict=True):
+            table[f"{name}_{what}"] = value * activity
     measured = doses.measured.assign(implausible=is_implausible(doses.measured))
     table = table.merge(
         measured.rename(columns={"cycle": "measured_cycle"}),

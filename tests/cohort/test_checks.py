@@ -239,6 +239,16 @@ def test_a_label_that_cannot_be_one_is_named(sites):
     assert problems_of(sites) == {(10, "patient_id"): ["P", 1]}
 
 
+@pytest.mark.parametrize("dtype", [object, "string"])
+def test_labels_are_named_where_they_stand(sites, dtype):
+    labels = sites["patient_id"].astype(dtype)
+    labels.loc[10], labels.loc[12] = None, "two\nlines"
+    sites["patient_id"] = labels
+    found = problems_of(sites)
+    assert found[10, "patient_id"] == "missing"
+    assert found[12, "patient_id"] == "two\nlines"
+
+
 def test_two_spellings_of_a_tissue(sites):
     sites.loc[11, "tissue"] = "Kidney"
     assert problems_of(sites) == {(None, "tissue"): "Kidney and kidney"}

@@ -7,6 +7,7 @@ from scipy import stats
 
 from bayesdose.errors import BayesdoseError
 from bayesdose.evaluate import eti, hdi
+from bayesdose.evaluate.intervals import median_and_hdi
 
 REFERENCES = Path(__file__).parents[1] / "references" / "evaluate"
 
@@ -49,6 +50,21 @@ def test_hdi_agrees_with_arviz(prob):
     np.testing.assert_array_equal(ours, same_points)
     theirs = array_stats.hdi(draws, prob=prob, axis=0)
     np.testing.assert_allclose(ours[:, 1] - ours[:, 0], theirs[:, 1] - theirs[:, 0], rtol=0.005)
+
+
+@pytest.mark.parametrize("n_draws", [2, 7, 1000])
+def test_one_sort_gives_median_and_hdi(n_draws):
+    # more values than one block of sites holds
+    draws = np.random.default_rng(2).lognormal(size=(n_draws, 500))
+    median, lower, upper = median_and_hdi(draws, 0.8)
+    np.testing.assert_allclose(median, np.median(draws, axis=0), rtol=1e-15)
+    np.testing.assert_array_equal((lower, upper), hdi(draws, 0.8))
+
+
+def test_draws_that_are_finite_and_whose_sum_is_not():
+    lower, upper = hdi(np.full((4, 2), 1e308), 0.5)
+    assert (lower == 1e308).all()
+    assert (upper == 1e308).all()
 
 
 def test_hdi_of_a_log_normal_approaches_the_exact_one():
