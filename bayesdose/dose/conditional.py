@@ -79,6 +79,32 @@ def patient_gram(
     return inner.a - _t(w) @ w, log_det
 
 
+def law_without(encoding: Encoding, draws: Draws, trained: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Law of β, N(precision⁻¹ shift, precision⁻¹), as it were without one patient's training rows.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Learnt model.
+    draws : Draws
+        S draws with ``precision`` and ``shift``.
+    trained : Rows
+        Training rows of the patient; perhaps none.
+
+    Returns
+    -------
+    precision : numpy.ndarray of shape (S, p, p)
+    shift : numpy.ndarray of shape (S, p)
+    """
+    assert draws.precision is not None
+    assert draws.shift is not None
+    if not len(trained.patient):
+        return draws.precision, draws.shift
+    p = draws.shift.shape[1]
+    gram, _ = patient_gram(encoding, draws, trained.compact())
+    return draws.precision - gram[:, :p, :p], draws.shift - gram[:, :p, p]
+
+
 def log_density(
     precision: np.ndarray, shift: np.ndarray, gram: np.ndarray, log_det: np.ndarray, n: int
 ) -> np.ndarray:

@@ -1,12 +1,11 @@
 """Doses of therapy cycles to come, per administered activity, as joint draws."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bayesdose.dose import domain, formulas
+from bayesdose.dose import domain
 from bayesdose.dose.completed import completed_rows
 from bayesdose.dose.design import CYCLE, Rows
 from bayesdose.dose.levels import with_levels
@@ -14,21 +13,19 @@ from bayesdose.dose.measured_rows import (
     PREDICTED,
     check_collapses,
     check_given,
-    check_given_patients,
-    check_kind,
     encode_together,
-    without_measurement,
 )
 from bayesdose.dose.predict import log_dose_draws
+from bayesdose.dose.site_draws import LABELS, site_labels
+from bayesdose.dose.sites_to_plan import check_sites
 from bayesdose.dose.spec import ModelSpec
-from bayesdose.dose.training import Fitted, check_is_table, check_seed, check_table
+from bayesdose.dose.training import Fitted, check_seed
 from bayesdose.dose.updating import update
 from bayesdose.errors import ConfigError, PredictionError
 
 #: How cycles of one site hang together: one residual for all of them, or the effects of a fit
 #: with repeated cycles.
 BETWEEN_CYCLE = ("persistent", "fitted")
-_LABELS = ("patient_id", "site_id", "tissue", "cycle")
 _KINDS = ("new_patient", "known_patient")
 _MAX_CYCLES = 20
 
@@ -112,15 +109,7 @@ def cycle_doses(
         When the model, or the table, does not allow it.
     """
     _check_arguments(n_cycles, kind, between_cycle)
-    check_is_table(sites, "the table of sites")
-    if given is not None:
-        check_is_table(given, "given")
-    activity = activity_column(fitted.encoding.spec)
-    check_kind(fitted, sites, kind, given)
-    spec = fitted.encoding.spec
-    bare = without_measurement(sites, spec).assign(**{activity: 1.0})
-    frame = check_table(bare, spec, response_required=False)
-    check_one_row_a_site(frame, spec)
+    frame, spec = check_sites(fitted, sites, kind, given), fitted.encoding.spec
     _check_between(fitted, frame, between_cycle, kind, given)
     seed = [fitted.info["random_seed"], 3] if random_seed is None else check_seed(random_seed)
     rng = np.random.default_rng(seed)
@@ -144,7 +133,7 @@ def cycle_doses(
         gy_per_gbq=by_cycle(found.after),
         before=by_cycle(found.before),
         frame=frame,
-        labels=site_labels(frame, spec),
+        labels=site_labels(frame, spec).astype(str),
         extrapolation=_joined(found.extrapolation, len(frame)),
         pareto_k=found.pareto_k,
         source=found.source,
@@ -178,65 +167,6 @@ def _check_arguments(n_cycles: int, kind: str, between_cycle: str) -> None:
     if between_cycle not in BETWEEN_CYCLE:
         raise ConfigError(
             f"between_cycle: got {between_cycle!r}; allowed are {', '.join(BETWEEN_CYCLE)}"
-        )
-
-
-def activity_column(spec: ModelSpec) -> str:
-    """Column of the activity that doses are proportional to.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-        The model.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    PredictionError
-        When the model has none, or uses it as a covariate.
-    """
-    if spec.activity is None:
-        raise PredictionError(
-            "the model has no activity (activity=None): it predicts Gy and cannot say what another "
-            "activity would give. Fit with activity= the column of the administered activity"
-        )
-    texts = list(spec.formula.values()) if isinstance(spec.formula, Mapping) else [spec.formula]
-    for text in (*texts, spec.patient_effects):
-        if spec.activity in formulas.variables(text):
-            raise PredictionError(
-                f"the activity {spec.activity!r} is a covariate in {text!r}, so that dose is not "
-                "proportional to it; leave it out of the formula to plan an activity"
-            )
-    return spec.activity
-
-
-def check_one_row_a_site(frame: pd.DataFrame, spec: ModelSpec) -> None:
-    """Refuse several rows of a site.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Sites, validated.
-    spec : ModelSpec
-        The model.
-
-    Raises
-    ------
-    PredictionError
-        When a site has several rows, or sites have no names.
-    """
-    if "site_id" not in frame.columns:
-        raise PredictionError("planning needs the column site_id, one row a site")
-    keys = frame[[spec.patient, "site_id"]].astype(str)
-    twice = keys.duplicated()
-    if twice.any():
-        patient, site = keys[twice].iloc[0]
-        raise PredictionError(
-            f"patient {patient!r} has several rows of site {site!r}: give one row a site, whose "
-            "covariates then hold for all cycles to come"
         )
 
 
@@ -314,7 +244,7 @@ def _of_new_patients(
         reasons,
         dict.fromkeys(patients, float("nan")),
         dict.fromkeys(patients, np.arange(len(log_dose))),
-        pd.DataFrame(columns=[*_LABELS, "measured_gy", "percentile"]),
+        pd.DataFrame(columns=[*LABELS, "measured_gy", "percentile"]),
     )
 
 
@@ -330,8 +260,7 @@ def _of_measured_patients(
     check_collapses(fitted)
     encoding, draws, spec = fitted.encoding, fitted.draws, fitted.encoding.spec
     if given is not None:
-        given = check_given(given, spec)
-        check_given_patients(frame, given, spec)
+        given = check_given(given, frame, spec)
         encoding, draws = with_levels(encoding, draws, given, rng)
     if not persistent:
         _check_later(frame, given, fitted, known=known)
@@ -341,10 +270,12 @@ def _of_measured_patients(
     updates = update(encoding, draws, rows, role, rng, persistent=persistent)
     code = {label: i for i, label in enumerate(rows.patients)}
     patients = dict.fromkeys(frame[spec.patient].astype(str))
-    measured = pd.DataFrame(columns=[*_LABELS, "measured_gy", "percentile"])
+    measured = pd.DataFrame(columns=[*LABELS, "measured_gy", "percentile"])
     if given is not None:
-        measured = site_labels(given, spec).assign(
-            measured_gy=given[spec.response], percentile=updates.percentile
+        measured = (
+            site_labels(given, spec)
+            .astype(str)
+            .assign(measured_gy=given[spec.response], percentile=updates.percentile)
         )
     return _Found(
         np.exp(updates.before, out=updates.before).T,
@@ -390,31 +321,6 @@ def _check_measured_once(rows: Rows, role: np.ndarray) -> None:
             "several cycles, and with between_cycle='persistent' a site has one residual: give one "
             "cycle, or fit with repeated cycles and use between_cycle='fitted'"
         )
-
-
-def site_labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
-    """Labels of sites as text, whatever the columns are called.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Sites.
-    spec : ModelSpec
-        The model.
-
-    Returns
-    -------
-    pandas.DataFrame
-        patient_id, site_id, tissue and cycle.
-    """
-    names = dict(zip(_LABELS, (spec.patient, "site_id", spec.by, CYCLE), strict=True))
-    return pd.DataFrame(
-        {
-            label: frame[name].astype(str) if name in frame.columns else ""
-            for label, name in names.items()
-        },
-        index=frame.index,
-    )
 
 
 def _joined(reasons: list[str], n: int) -> list[str]:

@@ -7,8 +7,7 @@ import pandas as pd
 
 from bayesdose._arviz import pareto_smoothed
 from bayesdose.dose import joint
-from bayesdose.dose.conditional import patient_gram
-from bayesdose.dose.cycles import activity_column, check_one_row_a_site, site_labels
+from bayesdose.dose.conditional import law_without
 from bayesdose.dose.levels import with_levels
 from bayesdose.dose.measured_rows import (
     GIVEN,
@@ -16,12 +15,11 @@ from bayesdose.dose.measured_rows import (
     TRAINED,
     check_collapses,
     check_given,
-    check_given_patients,
-    check_kind,
     encode_together,
-    without_measurement,
 )
-from bayesdose.dose.training import Fitted, check_is_table, check_table
+from bayesdose.dose.site_draws import site_labels
+from bayesdose.dose.sites_to_plan import check_sites
+from bayesdose.dose.training import Fitted
 from bayesdose.errors import ConfigError, PredictionError
 
 
@@ -88,21 +86,14 @@ def patient_moments(
     """
     if kind not in ("new_patient", "known_patient"):
         raise ConfigError(f"kind: got {kind!r}; allowed are new_patient, known_patient")
-    check_is_table(sites, "the table of sites")
-    if given is not None:
-        check_is_table(given, "given")
     check_collapses(fitted)
     spec, encoding, draws = fitted.encoding.spec, fitted.encoding, fitted.draws
-    check_kind(fitted, sites, kind, given)
-    bare = without_measurement(sites, spec).assign(**{activity_column(spec): 1.0})
-    frame = check_table(bare, spec, response_required=False)
-    check_one_row_a_site(frame, spec)
+    frame = check_sites(fitted, sites, kind, given)
     patients = frame[spec.patient].astype(str).unique()
     if len(patients) != 1:
         raise ConfigError(f"sites: has {len(patients)} patients; give those of one")
     if given is not None:
-        given = check_given(given, spec)
-        check_given_patients(frame, given, spec)
+        given = check_given(given, frame, spec)
         rng = np.random.default_rng([fitted.info["random_seed"], 4])
         encoding, draws = with_levels(encoding, draws, given, rng)
     known = kind == "known_patient"
@@ -113,14 +104,7 @@ def patient_moments(
         raise PredictionError(
             f"site {str(site)!r} was measured already; leave it out of the sites to ask about"
         )
-    assert draws.precision is not None
-    assert draws.shift is not None
-    precision, shift = draws.precision, draws.shift
-    if (role == TRAINED).any():
-        p = shift.shape[1]
-        gram, _ = patient_gram(encoding, draws, rows.take(role == TRAINED).compact())
-        precision, shift = precision - gram[:, :p, :p], shift - gram[:, :p, p]
-    coefficients = joint.coefficient_law(precision, shift)
+    coefficients = joint.coefficient_law(*law_without(encoding, draws, rows.take(role == TRAINED)))
     law = joint.law_of(encoding, draws, rows, coefficients, persistent=False)
     # rows to predict, the last, are measured with the errors that are stated for them
     own, shared = (_error_variance(sites, fitted, name, cv) for name in _ERRORS)
@@ -132,7 +116,7 @@ def patient_moments(
     weights = np.full(len(draws), 1 / len(draws))
     if (role == GIVEN).any():
         weights, _ = pareto_smoothed(log_ratio)
-    return Moments(**found, weights=weights, labels=site_labels(frame, spec))
+    return Moments(**found, weights=weights, labels=site_labels(frame, spec).astype(str))
 
 
 _ERRORS = ("dose_cv", "dose_cv_shared")

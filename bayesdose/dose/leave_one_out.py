@@ -14,8 +14,16 @@ from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import log_dose_draws
 from bayesdose.dose.prediction import summarise
+from bayesdose.dose.site_draws import site_labels
 from bayesdose.dose.standardise import Standardisation
-from bayesdose.dose.training import Fitted, Training, by_table, needs_training, without_spread
+from bayesdose.dose.training import (
+    Fitted,
+    Training,
+    by_table,
+    check_hdi_prob,
+    needs_training,
+    without_spread,
+)
 from bayesdose.errors import BayesdoseError, ConfigError
 
 if TYPE_CHECKING:
@@ -146,9 +154,7 @@ class LeaveOneOut:
             site alone, in 1/Gy).
         """
         training = needs_training(self._fitted, "leave-one-out predictions")
-        from bayesdose.dose.prediction import _labels
-
-        table = _labels(training.frame, training.encoding.spec)
+        table = site_labels(training.frame, training.encoding.spec)
         table["observed"] = np.exp(training.rows.log_dose)
         ready = ~np.isnan(self.draws).any(0)
         summary = summarise(self.draws[:, ready], self.hdi_prob)
@@ -245,8 +251,7 @@ def run(
     -------
     LeaveOneOut
     """
-    if not 0 < hdi_prob < 1:
-        raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
+    check_hdi_prob(hdi_prob)
     training = needs_training(fitted, "leave-one-out")
     label_of = fold_labels(training, by)
     if fitted.encoding.spec.missing == "impute":

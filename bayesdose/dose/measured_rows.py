@@ -108,13 +108,15 @@ def check_collapses(fitted: Fitted) -> None:
         )
 
 
-def check_given(given: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
-    """Validate measured rows, and say of what is wrong that it is in them.
+def check_given(given: pd.DataFrame, frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    """Validate measured rows that are to update predictions, and say of what is wrong where it is.
 
     Parameters
     ----------
     given : pandas.DataFrame
         Rows measured since training.
+    frame : pandas.DataFrame
+        Rows to predict.
     spec : ModelSpec
         The model.
 
@@ -127,40 +129,25 @@ def check_given(given: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
     ------
     SiteTableError
         Listing every problem.
+    PredictionError
+        When a row is of a patient who is not to be predicted, and so would change nothing, or has
+        no name of its site.
     """
     try:
-        return check_table(given, spec, response_required=True)
+        clean = check_table(given, spec, response_required=True)
     except SiteTableError as err:
         raise SiteTableError(f"given, the measured rows: {err}", err.problems) from err
-
-
-def check_given_patients(frame: pd.DataFrame, given: pd.DataFrame, spec: ModelSpec) -> None:
-    """Refuse measured rows that would change nothing, since they are of nobody to predict.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Rows to predict.
-    given : pandas.DataFrame
-        Rows measured since training.
-    spec : ModelSpec
-        The model.
-
-    Raises
-    ------
-    PredictionError
-        When a row is of a patient who is not to be predicted, or has no name of its site.
-    """
     wanted = set(frame[spec.patient].astype(str))
-    for label in given[spec.patient].astype(str).unique():
+    for label in clean[spec.patient].astype(str).unique():
         if label not in wanted:
             raise PredictionError(
                 f"given: has rows of patient {label!r}, who is not among the sites to predict "
                 f"({', '.join(sorted(map(repr, wanted))[:5])}): write the label alike in both "
                 "tables, or leave these rows out"
             )
-    if "site_id" not in given.columns:
+    if "site_id" not in clean.columns:
         raise PredictionError("given: has no column site_id, which says which site was measured")
+    return clean
 
 
 def check_kind(fitted: Fitted, new: pd.DataFrame, kind: str, given: pd.DataFrame | None) -> None:

@@ -28,11 +28,13 @@ from bayesdose.dose.measured_rows import (
 )
 from bayesdose.dose.posterior import Draws
 from bayesdose.dose.predict import KINDS, TARGETS, Measured, condition, log_dose_draws
+from bayesdose.dose.site_draws import data_array, site_labels
 from bayesdose.dose.spec import ModelSpec
 from bayesdose.dose.training import (
     Fitted,
     Training,
     by_table,
+    check_hdi_prob,
     check_is_table,
     check_seed,
     check_table,
@@ -45,7 +47,6 @@ from bayesdose.evaluate.intervals import median_and_hdi
 
 #: Patient effects above this many values are drawn only when they are asked for by prediction.
 MAX_EFFECTS = 10**7
-_LABELS = ("patient_id", "site_id", "tissue", "cycle")
 
 
 class PredictionWarning(UserWarning):
@@ -75,8 +76,7 @@ def predict(
     -------
     pandas.DataFrame
     """
-    if not 0 < hdi_prob < 1:
-        raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
+    check_hdi_prob(hdi_prob)
     found = _draw(fitted, new, kind, given, target, random_seed)
     table = found.labels.assign(**summarise(found.gy, hdi_prob))
     table["extrapolation"] = domain.reasons(fitted.domain, fitted.encoding, found.rows, found.frame)
@@ -122,7 +122,7 @@ def draw(
         index, mass = layout(found.labels, found.frame, aggregate)
         gy = combine(gy, mass, index, aggregate)
         labels = index.drop(columns="members")
-    return _data_array(gy, labels, fitted.draws.chains, found.attrs)
+    return data_array(gy, labels, fitted.draws.chains, found.attrs)
 
 
 def probability_above(
@@ -196,7 +196,7 @@ def prior_predictive(
         encoding, found, rows, kind="new_patient", target="true", measured={}, rng=rng
     )
     attrs = {"kind": "prior", "target": "true", "units": "Gy"}
-    return _data_array(np.exp(log_dose), _labels(clean, spec), found.chains, attrs)
+    return data_array(np.exp(log_dose), site_labels(clean, spec), found.chains, attrs)
 
 
 def log_predictive_density(fitted: Fitted, sites: pd.DataFrame, kind: str) -> pd.Series:
@@ -407,7 +407,7 @@ def _draw(
         "given_rows": 0 if given is None else len(given),
         "given_pareto_k": pareto_k,
     }
-    return _Drawn(np.exp(log_dose), rows, frame, _labels(frame, spec), attrs)
+    return _Drawn(np.exp(log_dose), rows, frame, site_labels(frame, spec), attrs)
 
 
 def _draw_imputed(
@@ -427,7 +427,7 @@ def _draw_imputed(
         "given_rows": 0,
         "given_pareto_k": np.nan,
     }
-    labels = _labels(frame, fitted.encoding.spec)
+    labels = site_labels(frame, fitted.encoding.spec)
     return _Drawn(np.exp(log_dose), parts[0][2], frame, labels, attrs)
 
 
@@ -466,14 +466,6 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{name}: got {value!r}; allowed are {', '.join(allowed)}")
 
 
-def _labels(frame: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
-    names = dict(zip(_LABELS, (spec.patient, "site_id", spec.by, "cycle"), strict=True))
-    return pd.DataFrame(
-        {label: frame[name] if name in frame.columns else "" for label, name in names.items()},
-        index=frame.index,
-    )
-
-
 def _forget_infinite(
     fitted: Fitted,
     found: _Drawn,
@@ -496,24 +488,6 @@ def _forget_infinite(
             PredictionWarning,
             stacklevel=4,
         )
-
-
-def _data_array(
-    gy: np.ndarray, labels: pd.DataFrame, chains: int, attrs: dict[str, Any]
-) -> xr.DataArray:
-    shaped = gy.reshape(chains, len(gy) // chains, gy.shape[1])
-    return xr.DataArray(
-        shaped,
-        dims=("chain", "draw", "site"),
-        coords={
-            "chain": range(chains),
-            "draw": range(shaped.shape[1]),
-            "site": range(gy.shape[1]),
-            **{name: ("site", labels[name].astype(str).to_numpy()) for name in _LABELS},
-        },
-        name="absorbed_dose_gy",
-        attrs=attrs,
-    )
 
 
 def _log_mean_exp(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +357,24 @@ def check_seed(random_seed: int) -> int:
     if not whole or random_seed < 0:
         raise ConfigError(f"random_seed: got {random_seed!r}; give a whole number of at least 0")
     return int(random_seed)
+
+
+def check_hdi_prob(hdi_prob: float) -> None:
+    """Refuse a mass that no highest-density interval has.
+
+    Parameters
+    ----------
+    hdi_prob : float
+        Mass of the interval.
+
+    Raises
+    ------
+    ConfigError
+        When it is no number between 0 and 1.
+    """
+    number = isinstance(hdi_prob, Real) and not isinstance(hdi_prob, bool | np.bool_)
+    if not number or not 0 < hdi_prob < 1:
+        raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
 
 
 def build_domain(training: Training) -> Domain:

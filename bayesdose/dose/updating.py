@@ -11,14 +11,14 @@ reweighted with p(y | θ), Pareto-smoothed, and whole draws are resampled.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from bayesdose._arviz import pareto_smoothed
 from bayesdose.dose import joint
-from bayesdose.dose.conditional import draw_beta, patient_gram, patient_root
+from bayesdose.dose.conditional import draw_beta, law_without, patient_root
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.measured_rows import GIVEN, PREDICTED, TRAINED
 from bayesdose.dose.posterior import Draws, resample
@@ -101,7 +101,8 @@ def update(
         part, groups, roles = rows.take(mine), there[measured], role[mine]
         beta, law = draws.beta, coefficients
         if (roles == TRAINED).any():
-            beta, law = _without(encoding, draws, part.take(roles == TRAINED), rng)
+            precision, shift = law_without(encoding, draws, part.take(roles == TRAINED))
+            beta, law = draw_beta(precision, shift, rng), joint.coefficient_law(precision, shift)
         block = _Block(
             joint.law_of(encoding, draws, part, law, persistent=persistent),
             beta,
@@ -146,19 +147,6 @@ def _blocks(rows: Rows, role: np.ndarray, n_draws: int) -> Iterator[tuple[np.nda
         cuts += [np.array([i]) for i in np.flatnonzero((counts == m) & trained)]
         for patients in cuts:
             yield patients, order[first[patients][:, None] + np.arange(m)]
-
-
-def _without(
-    encoding: Encoding, draws: Draws, trained: Rows, rng: np.random.Generator
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Draws and law of β as they would be without one patient's training rows."""
-    assert draws.precision is not None
-    assert draws.shift is not None
-    p = draws.shift.shape[1]
-    one = replace(trained, patient=np.zeros(len(trained.patient), int), patients=("",))
-    gram, _ = patient_gram(encoding, draws, one)
-    precision, shift = draws.precision - gram[:, :p, :p], draws.shift - gram[:, :p, p]
-    return draw_beta(precision, shift, rng), joint.coefficient_law(precision, shift)
 
 
 def _update_block(block: _Block, root: np.ndarray, rng: np.random.Generator) -> Updates:

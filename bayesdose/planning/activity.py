@@ -17,6 +17,7 @@ from scipy import stats
 from bayesdose import _arviz
 from bayesdose.dose.cycles import CycleDoses, cycle_doses
 from bayesdose.dose.prediction import PredictionWarning, summarise
+from bayesdose.dose.site_draws import LABELS, data_array
 from bayesdose.dose.training import Fitted
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.planning._measured import contradictions
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 #: Draws that must lie beyond a quantile for it to be told.
 _LEAST_BEYOND = 1
-_LABELS = ("patient_id", "site_id", "tissue", "cycle")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Plan:
         """
         gy = self.dose.to_numpy().reshape(-1, self.dose.sizes["site"])
         found = summarise(gy, hdi_prob)
-        labels = {name: self.dose[name].to_numpy() for name in _LABELS[:3]}
+        labels = {name: self.dose[name].to_numpy() for name in LABELS[:3]}
         return pd.DataFrame(labels | {name: found[name] for name in ("median", "lower", "upper")})
 
 
@@ -546,27 +546,14 @@ def _extrapolates(fitted: Fitted, activity: float) -> bool:
 def _cumulative(
     doses: CycleDoses, mine: np.ndarray, activity: float, chains: int
 ) -> "xr.DataArray":
-    import xarray as xr
-
     gy = activity * doses.gy_per_gbq[:, mine].sum(2)
-    labels = doses.labels.iloc[mine]
-    return xr.DataArray(
-        gy.reshape(chains, -1, len(mine)),
-        dims=("chain", "draw", "site"),
-        coords={
-            "chain": range(chains),
-            "draw": range(len(gy) // chains),
-            "site": range(len(mine)),
-            **{name: ("site", labels[name].to_numpy(str)) for name in _LABELS},
-        },
-        name="absorbed_dose_gy",
-        attrs={
-            "units": "Gy",
-            "n_cycles": doses.gy_per_gbq.shape[2],
-            "activity_gbq": activity,
-            "target": "true",
-        },
-    )
+    attrs = {
+        "units": "Gy",
+        "n_cycles": doses.gy_per_gbq.shape[2],
+        "activity_gbq": activity,
+        "target": "true",
+    }
+    return data_array(gy, doses.labels.iloc[mine], chains, attrs)
 
 
 def _notes(

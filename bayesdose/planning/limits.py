@@ -265,18 +265,31 @@ LIMITS = {
 MOST_GBQ = 50.0
 
 
-def is_activity(value: object) -> bool:
-    """Whether a value can be the activity of one cycle in GBq: a number above 0, at most 50.
+def check_activity(name: str, value: object) -> float:
+    """Refuse what cannot be the activity of one cycle.
 
     Parameters
     ----------
+    name : str
+        Argument.
     value : object
+        What was given, GBq.
 
     Returns
     -------
-    bool
+    float, GBq
+
+    Raises
+    ------
+    ConfigError
+        When it is no number above 0 and at most 50.
     """
-    return is_number(value) and 0 < value <= MOST_GBQ  # type: ignore[operator]
+    if not is_number(value) or not 0 < value <= MOST_GBQ:  # type: ignore[operator]
+        raise ConfigError(
+            f"{name}: got {value!r}; give the activity of a cycle, above 0 and at most "
+            f"{MOST_GBQ:g} GBq (is it MBq?)"
+        )
+    return float(value)  # type: ignore[arg-type]
 
 
 def is_number(value: object) -> bool:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayesdose.dose.cycles import CycleDoses, cycle_doses
 from bayesdose.dose.prediction import summarise
+from bayesdose.dose.training import check_hdi_prob
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.planning.activity import (
     Plan,
@@ -16,7 +17,7 @@ from bayesdose.planning.activity import (
     largest_activities,
     plan_patient,
 )
-from bayesdose.planning.limits import DoseLimit, is_activity, is_number
+from bayesdose.planning.limits import DoseLimit, check_activity
 
 if TYPE_CHECKING:
     from bayesdose.dose.model import DoseModel
@@ -80,13 +81,8 @@ def activity_table(
     fitted = model._state()
     limits = check_limits(limits, fitted)
     activity_range_gbq = check_range(activity_range_gbq)
-    if not is_number(hdi_prob) or not 0 < hdi_prob < 1:
-        raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
-    if not is_activity(fixed_gbq):
-        raise ConfigError(
-            f"fixed_gbq: got {fixed_gbq!r}; give an activity above 0 and at most 50 GBq (is it "
-            "MBq?)"
-        )
+    check_hdi_prob(hdi_prob)
+    fixed_gbq = check_activity("fixed_gbq", fixed_gbq)
     if target not in fitted.encoding.tissues:
         raise PredictionError(
             f"target: the model has no tissue {target!r}; it has "

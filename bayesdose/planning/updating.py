@@ -7,11 +7,11 @@ import pandas as pd
 
 from bayesdose._arviz import PARETO_K_LIMIT
 from bayesdose.dose.cycles import cycle_doses
-from bayesdose.dose.training import check_is_table
+from bayesdose.dose.training import check_hdi_prob, check_is_table
 from bayesdose.errors import ConfigError
 from bayesdose.evaluate.intervals import median_and_hdi
 from bayesdose.planning._measured import is_implausible
-from bayesdose.planning.limits import is_activity, is_number
+from bayesdose.planning.limits import check_activity
 
 if TYPE_CHECKING:
     from bayesdose.dose.model import DoseModel
@@ -67,8 +67,7 @@ def update_report(
     PredictionError
         When the model cannot be updated, or a row was in training.
     """
-    if not is_number(hdi_prob) or not 0 < hdi_prob < 1:
-        raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
+    check_hdi_prob(hdi_prob)
     if given is not None:
         check_is_table(given, "given")
     if given is None or not len(given):
@@ -126,12 +125,7 @@ def _activity(
     sites: pd.DataFrame, column: str | None, activity_gbq: float | None
 ) -> np.ndarray | float:
     if activity_gbq is not None:
-        if not is_activity(activity_gbq):
-            raise ConfigError(
-                f"activity_gbq: got {activity_gbq!r}; give an activity above 0 and at most 50 GBq "
-                "(is it MBq?)"
-            )
-        return float(activity_gbq)
+        return check_activity("activity_gbq", activity_gbq)
     given = sites[column] if column in sites.columns else pd.Series([np.nan])
     values = pd.to_numeric(given, errors="coerce").to_numpy(float)
     if not (np.isfinite(values) & (values > 0)).all():

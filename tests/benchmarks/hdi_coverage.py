@@ -13,16 +13,15 @@ standard error takes the cohort as the unit.
 """
 
 import argparse
-import csv
 import sys
-import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
-from results_files import markdown, write
+from results_files import markdown, run_missing, write
 from scipy.stats import norm
 from truth import Truth, draw_effects, draw_log_dose, draw_truth
 
@@ -90,30 +89,12 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for source in {"all": every, "none": []}.get(arguments.source, [arguments.source]):
         kind = "setting" if source in SETTINGS else source
-        run(source, arguments.n or COHORTS[kind], arguments.out)
+        path = arguments.out / f"coverage_{source}.csv"
+        n = arguments.n or COHORTS[kind]
+        run_missing(path, n, partial(one, source), lines_each=len(FORMULAS))
     table = summarise(arguments.out, every)
     print(table.to_string(index=False))
     return 0 if table.loc[table["source"] == "prior", "within_0.01"].all() else 1
-
-
-def run(source: str, n: int, out: Path) -> None:
-    """Fit and predict the cohorts that are missing, one line of the file a cohort and tissue."""
-    partial = out / f"coverage_{source}.partial.csv"
-    done = len(pd.read_csv(partial)) // len(FORMULAS) if partial.exists() else 0
-    print(f"{source}: {n} cohorts, {done} of them done", flush=True)
-    began = time.perf_counter()
-    for number in range(done, n):
-        lines = one(source, number)
-        with partial.open("a", newline="") as file:
-            writer = csv.DictWriter(file, lines[0])
-            if number == 0:
-                writer.writeheader()
-            writer.writerows(lines)
-        if (number + 1) % 25 == 0:
-            each = (time.perf_counter() - began) / (number + 1 - done)
-            left = each * (n - number - 1) / 60
-            print(f"{source}: {number + 1}, {each:.2f} s each, {left:.0f} min left", flush=True)
-    partial.replace(out / f"coverage_{source}.csv")
 
 
 def one(source: str, number: int) -> list[dict[str, object]]:

@@ -13,19 +13,18 @@ right) nothing makes 5 % come out; twenty new patients a cohort are planned and 
 """
 
 import argparse
-import csv
 import sys
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from results_files import markdown, write
+from results_files import markdown, run_missing, write
 from truth import draw_effects, draw_log_dose, draw_truth
 
 import bayesdose as bd
-from bayesdose.dose import design, domain
+from bayesdose.dose import design
 from bayesdose.dose.design import Encoding, Rows
 from bayesdose.dose.fitting import fit_collapsed
 from bayesdose.dose.spec import ModelSpec
@@ -51,33 +50,14 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     wanted = {"all": list(REPLICATES), "none": []}.get(arguments.source, [arguments.source])
     for source in wanted:
-        run(source, arguments.n or REPLICATES[source], arguments.out)
+        path = arguments.out / f"planning_{source}.csv"
+        run_missing(path, arguments.n or REPLICATES[source], partial(one, source))
     table = summarise(arguments.out)
     print(table.to_string(index=False))
     return 0
 
 
-def run(source: str, n: int, out: Path) -> None:
-    """Make the replicates that are missing, one line of the file each."""
-    partial = out / f"planning_{source}.partial.csv"
-    done = len(pd.read_csv(partial)) if partial.exists() else 0
-    print(f"{source}: {n} replicates, {done} of them done", flush=True)
-    began = time.perf_counter()
-    for number in range(done, n):
-        line = one(source, number)
-        with partial.open("a", newline="") as file:
-            writer = csv.DictWriter(file, line)
-            if number == 0:
-                writer.writeheader()
-            writer.writerow(line)
-        if (number + 1) % 50 == 0:
-            each = (time.perf_counter() - began) / (number + 1 - done)
-            left = each * (n - number - 1) / 60
-            print(f"{source}: {number + 1}, {each:.2f} s each, {left:.0f} min left", flush=True)
-    partial.replace(out / f"planning_{source}.csv")
-
-
-def one(source: str, number: int) -> dict[str, float]:
+def one(source: str, number: int) -> list[dict[str, object]]:
     """One cohort, its fit, and the plan of its new patients."""
     rng = np.random.default_rng([SEED, sum(map(ord, source)), number])
     seed = int(rng.integers(2**31))
@@ -103,8 +83,7 @@ def one(source: str, number: int) -> dict[str, float]:
         true = fresh["true_absorbed_dose_gy"] / fresh["administered_activity_gbq"]
         gy_per_gbq = true.to_numpy().reshape(N_NEW[source], -1)
     model = bd.DoseModel(FORMULAS)
-    fitted = fit_collapsed(Training(old, encoding, rows, {}), DRAWS, seed, "auto", "cpu")
-    model._fitted = replace(fitted, domain=domain.learn(encoding, rows, old))
+    model._fitted = fit_collapsed(Training(old, encoding, rows, {}), DRAWS, seed, "auto", "cpu")
     limits = [bd.planning.DoseLimit(tissue, gy, PROBABILITY) for tissue, gy in LIMITS.items()]
     plans = [
         bd.planning.max_activity(model, mine, limits, N_CYCLES, RANGE_GBQ)
@@ -118,13 +97,15 @@ def one(source: str, number: int) -> dict[str, float]:
     else:
         beyond = (N_CYCLES * activity[:, None] * gy_per_gbq > highest).any(1)
         found = {"exceeded": float(beyond.mean()), "given_truth": np.nan}
-    return {
-        "replicate": number,
-        **found,
-        "activity_gbq": float(np.median(activity)),
-        "monte_carlo_error": plans[0].monte_carlo_error,
-        "at_bound": float(any(plan.at_bound for plan in plans)),
-    }
+    return [
+        {
+            "replicate": number,
+            **found,
+            "activity_gbq": float(np.median(activity)),
+            "monte_carlo_error": plans[0].monte_carlo_error,
+            "at_bound": float(any(plan.at_bound for plan in plans)),
+        }
+    ]
 
 
 def summarise(out: Path) -> pd.DataFrame:

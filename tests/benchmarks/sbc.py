@@ -11,7 +11,6 @@ tells again what those files say.
 """
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from results_files import markdown, write
+from results_files import markdown, run_missing, write
 from truth import draw_effects, draw_log_dose, draw_truth, log_likelihood
 
 from bayesdose.dose import design
@@ -72,24 +71,9 @@ def main() -> int:
 
 def run(engine: str, n: int, out: Path) -> None:
     """Make the fits that are missing, one line of the file each."""
-    partial = out / f"sbc_{engine}.partial.csv"
     training, new = tables()
     fit = {"collapsed": with_collapsed, "pymc": with_pymc}[engine]
-    done = len(pd.read_csv(partial)) if partial.exists() else 0
-    print(f"{engine}: {n} fits, {done} of them done", flush=True)
-    began = time.perf_counter()
-    for number in range(done, n):
-        line = one(number, training, new, fit)
-        with partial.open("a", newline="") as file:
-            writer = csv.DictWriter(file, line)
-            if number == 0:
-                writer.writeheader()
-            writer.writerow(line)
-        if (number + 1) % 25 == 0:
-            each = (time.perf_counter() - began) / (number + 1 - done)
-            left = each * (n - number - 1) / 60
-            print(f"{engine}: {number + 1}, {each:.2f} s a fit, {left:.0f} min left", flush=True)
-    partial.replace(out / f"sbc_{engine}.csv")
+    run_missing(out / f"sbc_{engine}.csv", n, lambda number: [one(number, training, new, fit)])
 
 
 def tables() -> tuple[Training, Rows]:

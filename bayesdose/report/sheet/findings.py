@@ -9,10 +9,10 @@ import pandas as pd
 
 from bayesdose.dose.cycles import CycleDoses, cycle_doses
 from bayesdose.dose.prediction import summarise
-from bayesdose.dose.training import Fitted
+from bayesdose.dose.training import Fitted, check_hdi_prob
 from bayesdose.errors import ConfigError, PredictionError
 from bayesdose.planning.activity import Plan, check_limits, check_range, limit_names
-from bayesdose.planning.limits import DoseLimit, is_activity, is_number
+from bayesdose.planning.limits import DoseLimit, check_activity
 from bayesdose.planning.updating import update_report
 from bayesdose.report.model_page.hiding import Names, names_of
 from bayesdose.report.page import Pseudonyms, pseudonyms
@@ -243,13 +243,8 @@ def _check(
     hdi_prob: float,
     target: str,
 ) -> None:
-    if not is_activity(prescribed_gbq):
-        raise ConfigError(
-            f"prescribed_gbq: got {prescribed_gbq!r}; give the activity a cycle, above 0 and at "
-            "most 50 GBq (is it MBq?)"
-        )
-    if not is_number(hdi_prob) or not 0 < hdi_prob < 1:
-        raise ConfigError(f"hdi_prob: got {hdi_prob!r}; give a probability between 0 and 1")
+    check_activity("prescribed_gbq", prescribed_gbq)
+    check_hdi_prob(hdi_prob)
     if len(limits) > MAX_LIMITS:
         raise ConfigError(
             f"limits: got {len(limits)}; a sheet of one page holds at most {MAX_LIMITS}"
