@@ -134,14 +134,14 @@ def test_real_tables_say_how_to_name_the_folder(monkeypatch):
 def test_images_become_doses(tmp_path, capsys):
     pytest.importorskip("mirp")
     module = example("from_images_to_dose")
-    module.main(["--out", str(tmp_path), "--patients", "4", "--draws", "500", "--data", ""])
+    module.main(["--out", str(tmp_path), "--patients", "3", "--draws", "500", "--data", ""])
     said = capsys.readouterr().out
     assert "SIMULATED" in said
     assert said.splitlines()[-1].startswith("Without real tables")
     assert said.count("Every patient left out") == 2
     table = pd.read_csv(tmp_path / "sites.csv")
-    assert len(table) == 4 * 10
-    assert len(bd.validate_sites(table)) == 40
+    assert len(table) == 3 * 10
+    assert len(bd.validate_sites(table)) == 30
     for name in ("time_activity.png", "slices.png"):
         assert (tmp_path / name).stat().st_size > 10_000
 

@@ -440,7 +440,7 @@ def test_error_model_does_not_depend_on_units_and_knows_strata(uncertain):
 def test_rows_of_one_man_share_his_true_value():
     """Follow-up cut in two is the same likelihood, also of a dose that is predicted or measured."""
     rng = np.random.default_rng(21)
-    n = 100
+    n = 80
     predicted = rng.normal(0, 1, n)
     dose = predicted + rng.normal(0, 0.8, n)
     stop = rng.exponential(np.exp(dose))

@@ -55,10 +55,10 @@ def sleepstudy(test_data) -> Case:
 
 @pytest.fixture
 def real_lesions(test_data) -> Case:
-    """PSMA PET lesions of the first 25 patients, SUVmean in place of a dose, a patient's tracer."""
+    """PSMA PET lesions of the first 40 patients, SUVmean in place of a dose, a patient's tracer."""
     table = pd.read_csv(test_data / "psma_autopet3_lesions" / "lesions.csv.gz")
     table = table[~table["section_3_9_excluded"].astype(bool)]
-    table = table[table["case_id"].isin(table["case_id"].unique()[:25])].assign(cv=0.1)
+    table = table[table["case_id"].isin(table["case_id"].unique()[:40])].assign(cv=0.1)
     columns = {"by": None, "patient": "case_id", "response": "suvmean", "activity": None}
     return Case(
         table.assign(ga68=(table["radionuclide"] == "Ga-68").astype(float)),
@@ -68,8 +68,8 @@ def real_lesions(test_data) -> Case:
 
 @pytest.fixture
 def many_patients() -> Case:
-    """50 patients from mechanism, tumours and kidneys, with both kinds of measurement error."""
-    table = bd.simulate.dose_cohort(50, random_seed=8)
+    """80 patients from mechanism, tumours and kidneys, with both kinds of measurement error."""
+    table = bd.simulate.dose_cohort(80, random_seed=8)
     return Case(
         table[table["tissue"].isin(["tumour", "kidney"])],
         {
