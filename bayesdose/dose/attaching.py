@@ -139,7 +139,8 @@ def _check_draw(fitted: Fitted, rows: Rows, s: int, theta: np.ndarray) -> None:
     assert draw.shift is not None
     space = hyper.build(encoding, patients_per_tissue(encoding, rows))
     with engine.double_precision(jax.devices("cpu")[0]):
-        found, log_prior = hyper.unpack(space, jnp.asarray(theta))
+        # step by step, each of its operations would be compiled on its own
+        found, log_prior = jax.jit(hyper.unpack, static_argnums=0)(space, jnp.asarray(theta))
         prior_precision = 1 / np.asarray(found.prior_sd) ** 2
     gram, log_det = _sums(fitted, draw, rows)
     p = len(prior_precision)
@@ -192,6 +193,11 @@ def _reals(fitted: Fitted) -> np.ndarray:
 
     from bayesdose.dose.collapsed import engine, hyper
 
+    @jax.jit
+    def angles_of(corr: jax.Array) -> jax.Array:
+        reals: jax.Array = CorrCholeskyTransform().inv(jnp.linalg.cholesky(corr))
+        return reals
+
     encoding = fitted.encoding
     if encoding.spec.engine != "collapsed":
         raise _unchecked("of the PyMC engine")
@@ -213,8 +219,7 @@ def _reals(fitted: Fitted) -> np.ndarray:
     if not space.n_correlations:
         return reals
     with engine.double_precision(jax.devices("cpu")[0]):
-        chol = jnp.linalg.cholesky(jnp.asarray(draws.patient_corr))
-        angles = np.asarray(CorrCholeskyTransform().inv(chol))
+        angles = np.asarray(angles_of(jnp.asarray(draws.patient_corr)))
     return np.concatenate([reals, angles], axis=1)
 
 

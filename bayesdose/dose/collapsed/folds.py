@@ -120,8 +120,8 @@ def evaluate(
             found[task.label] = _refit(task.problem, task, None, sampled, rng, ess)
             continue
         if task.problem is not None:
-            posterior, held = _densities(task.problem, theta, [task])
-            found[task.label] = _weigh(theta, posterior[:, 0] - log_q, held[:, 0])
+            kept, held = _density(task.problem, theta, task)
+            found[task.label] = _weigh(theta, kept - log_q, held)
         if _poor(found[task.label]):
             found[task.label] = _refit(
                 task.problem or problem, task, found[task.label], sampled, rng, ess
@@ -208,6 +208,15 @@ def _densities(
     return posterior, held
 
 
+def _density(problem: Problem, theta: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """As `_densities`, of one fold and of shape (S,), by what a refit compiles anyway."""
+    fold = _fold(problem, task)
+    kept = problem.target(fold)(theta)
+    everyone = problem.target(fold._replace(keep=_on(problem, np.ones_like(task.keep))))(theta)
+    with np.errstate(invalid="ignore"):  # both are -inf where θ resolves nothing
+        return kept, np.where(np.isfinite(kept), everyone - kept, 0.0)
+
+
 def _weigh(theta: np.ndarray, log_ratio: np.ndarray, held: np.ndarray) -> Outcome:
     from bayesdose._arviz import pareto_smoothed
 
@@ -256,8 +265,8 @@ def _refit(
         theta = found.theta
         pareto_k = float("nan") if found.weighted is None else found.weighted.pareto_k
         weights = np.full(len(theta), 1 / len(theta))
-        _, held = _densities(problem, theta, [task])
-        value, mcse = log_mean(weights, held[:, 0])
+        _, held = _density(problem, theta, task)
+        value, mcse = log_mean(weights, held)
     else:
         theta, weights = found.weighted.theta, found.weighted.weights
         pareto_k = found.weighted.pareto_k
@@ -274,8 +283,8 @@ def _evidence_ratio(
     where few of its draws lie; the draws for the whole table lie there.
     """
     theta, log_q = _shared_draws(problem, sampled)
-    kept, held = _densities(problem, theta, [task])
-    whole = weighted(theta, kept[:, 0], kept[:, 0] + held[:, 0] - log_q, sampled.proposal)
+    kept, held = _density(problem, theta, task)
+    whole = weighted(theta, kept, kept + held - log_q, sampled.proposal)
     numerator, error = whole.log_constant
     denominator, other = refit.log_constant
     return numerator - denominator, float(np.hypot(error, other))
