@@ -23,7 +23,7 @@ demo: $(INSTALLED) ## Fit the reference cohort: tables per tissue, pictures, a s
 	$(BIN)/bayesdose demo
 
 test: lint ## Run lint, then every test, two files at a time (BAYESDOSE_TEST_DATA: real tables)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 bench: $(INSTALLED) ## Time fit and leave-one-patient-out against PyMC with nutpie
 	$(BIN)/python tests/benchmarks/bench.py
