@@ -54,7 +54,7 @@ def test_hdi_agrees_with_arviz(prob):
 
 @pytest.mark.parametrize("n_draws", [2, 7, 1000])
 def test_one_sort_gives_median_and_hdi(n_draws):
-    # more values than one block of sites holds
+    # with 1000 draws, more values than one block of sites holds
     draws = np.random.default_rng(2).lognormal(size=(n_draws, 500))
     median, lower, upper = median_and_hdi(draws, 0.8)
     np.testing.assert_allclose(median, np.median(draws, axis=0), rtol=1e-15)

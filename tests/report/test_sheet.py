@@ -375,6 +375,7 @@ def test_what_is_neither_true_nor_false_shows_no_labels(patient, sheet) -> None:
         sheet(patient, prescribed_gbq=7400)
 
 
+@pytest.mark.slow
 def test_tables_that_are_not_of_one_patient_are_refused(
     model, cohort, patient, measured, sheet, tmp_path
 ) -> None:
