@@ -9,8 +9,6 @@ from bayesdose.errors import BayesdoseError
 from bayesdose.evaluate._arrays import Floats, as_draws, check_probability
 from bayesdose.evaluate._sorted_draws import eti_rows, hdi_rows, quantile_rows, sorted_blocks
 
-_Interval = tuple[Floats, Floats]
-
 
 def hdi(draws: ArrayLike, prob: float, axis: int = 0) -> tuple[Floats, Floats]:
     """Highest-density interval: the narrowest interval that holds `prob` of the draws.
@@ -47,7 +45,8 @@ def hdi(draws: ArrayLike, prob: float, axis: int = 0) -> tuple[Floats, Floats]:
     J. Comput. Graph. Stat. 8 (1999) 69-92 (cited from memory). ArviZ and R's coda use one draw
     more, floor(prob S) + 1.
     """
-    return _along(draws, prob, axis, hdi_rows)
+    lower, upper = _along(draws, prob, axis, hdi_rows)
+    return lower, upper
 
 
 def median_and_hdi(draws: Floats, prob: float) -> tuple[Floats, Floats, Floats]:
@@ -70,12 +69,9 @@ def median_and_hdi(draws: Floats, prob: float) -> tuple[Floats, Floats, Floats]:
     BayesdoseError
         If draws are not finite or fewer than two; if `prob` is not between 0 and 1.
     """
-    check_probability(prob)
-    flat = as_draws(draws)
-    median, lower, upper = np.empty((3, flat.shape[1]))
-    for sites, rows in sorted_blocks(flat):
-        median[sites] = quantile_rows(rows, 0.5)
-        lower[sites], upper[sites] = hdi_rows(rows, prob)
+    median, lower, upper = _along(
+        draws, prob, 0, lambda rows, p: (quantile_rows(rows, 0.5), *hdi_rows(rows, p))
+    )
     return median, lower, upper
 
 
@@ -103,19 +99,19 @@ def eti(draws: ArrayLike, prob: float, axis: int = 0) -> tuple[Floats, Floats]:
     BayesdoseError
         If draws are not finite or fewer than two; if `prob` is not between 0 and 1.
     """
-    return _along(draws, prob, axis, eti_rows)
+    lower, upper = _along(draws, prob, axis, eti_rows)
+    return lower, upper
 
 
 def _along(
-    draws: ArrayLike, prob: float, axis: int, interval: Callable[[Floats, float], _Interval]
-) -> _Interval:
+    draws: ArrayLike, prob: float, axis: int, ends: Callable[[Floats, float], tuple[Floats, ...]]
+) -> tuple[Floats, ...]:
+    """Numbers that are read off the sorted draws of each site."""
     check_probability(prob)
     array = np.asarray(draws)
     if array.ndim == 0 or not -array.ndim <= axis < array.ndim:
         raise BayesdoseError(f"`draws` of shape {array.shape} has no axis {axis}.")
     array = np.moveaxis(array, axis, 0)
     flat = as_draws(array.reshape(array.shape[0], -1))
-    lower, upper = np.empty(flat.shape[1]), np.empty(flat.shape[1])
-    for sites, rows in sorted_blocks(flat):
-        lower[sites], upper[sites] = interval(rows, prob)
-    return lower.reshape(array.shape[1:]), upper.reshape(array.shape[1:])
+    found = zip(*(ends(rows, prob) for _, rows in sorted_blocks(flat)), strict=True)
+    return tuple(np.concatenate(blocks).reshape(array.shape[1:]) for blocks in found)
