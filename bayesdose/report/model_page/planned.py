@@ -64,8 +64,10 @@ def plan_of(
     frame = frame.drop(columns=[spec.response], errors="ignore")
     if new is None and {"site_id", CYCLE} <= set(frame.columns):
         # patients of the fit stand for others: each site once, as it was in its first cycle
-        first = frame.sort_values(CYCLE, kind="stable").drop_duplicates([spec.patient, "site_id"])
-        frame = frame.loc[frame.index.isin(first.index)]
+        # by position: rows of several tables may have the same index
+        numbered = frame.reset_index(drop=True).sort_values(CYCLE, kind="stable")
+        first = numbered.drop_duplicates([spec.patient, "site_id"])
+        frame = frame.iloc[first.index.sort_values()]
     if not names.identifiers:
         known = names.trained if new is None else names.new
         limits = tuple(_renamed_limit(limit, known.sites) for limit in limits)
